@@ -1,0 +1,124 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+)
+
+// How long each step of a stop may take before the next, harder one.
+const (
+	shutdownGrace = 5 * time.Second
+	killGrace     = 2 * time.Second
+)
+
+// spawnAndWatch reports the start's result and then blocks until the process ended.
+func (p *Process) spawnAndWatch(started chan<- error) {
+	runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+	_, err := p.client.Start()
+	if p.cmd.Process == nil {
+		close(p.exited)
+		started <- err
+		return
+	}
+	fd, pidErr := unix.PidfdOpen(p.cmd.Process.Pid, 0)
+	started <- errors.Join(err, p.pidfdError(pidErr))
+	if pidErr == nil {
+		waitExit(fd)
+		_ = unix.Close(fd)
+	}
+	// Grandchildren that hold the plugin's stderr would keep it from being reaped.
+	p.kill()
+	close(p.exited)
+}
+
+// pidfdError is nil where the process has merely ended already.
+func (p *Process) pidfdError(err error) error {
+	if err == nil || errors.Is(err, unix.ESRCH) {
+		return nil
+	}
+	return fmt.Errorf("watch plugin process: %w", err)
+}
+
+// waitExit blocks until the process behind a pidfd has ended (pidfd_open(2)). It
+// sees the end of a process whose output a grandchild keeps open, which waiting for
+// its output to close does not.
+func waitExit(fd int) {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, -1)
+		if n > 0 || (err != nil && !errors.Is(err, unix.EINTR)) {
+			return
+		}
+	}
+}
+
+// Healthy asks for the plugin's health, as grpc.health.v1 defines it, within ctx. A
+// plugin that serves no health service is healthy.
+func (p *Process) Healthy(ctx context.Context) error {
+	res, err := healthpb.NewHealthClient(p.conn).Check(ctx, &healthpb.HealthCheckRequest{Service: "plugin"})
+	if err != nil {
+		return fmt.Errorf("plugin does not answer: %w", err)
+	}
+	if s := res.GetStatus(); s != healthpb.HealthCheckResponse_SERVING {
+		return fmt.Errorf("plugin says that it is %s", s)
+	}
+	return nil
+}
+
+// Stop closes the source or sink, asks the process to end, and kills its whole group
+// if it does not in time. ctx bounds the closing: when it ends, the kill is at once.
+// The caller has let its own calls return before.
+func (p *Process) Stop(ctx context.Context) error {
+	defer p.release()
+	var err error
+	select {
+	case <-p.exited:
+	default:
+		err = p.control.Close(ctx)
+	}
+	// Kill asks the plugin to shut down first, and has no deadline of its own.
+	done := make(chan struct{})
+	go func() { p.client.Kill(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	case <-time.After(shutdownGrace):
+	}
+	p.kill()
+	select {
+	case <-done:
+	case <-time.After(killGrace):
+		return errors.Join(err, fmt.Errorf("plugin process %d cannot be killed", p.PID()))
+	}
+	return err
+}
+
+// Kill ends the process and all it started, at once.
+func (p *Process) Kill() {
+	p.kill()
+	p.client.Kill()
+	p.release()
+}
+
+// kill sends SIGKILL to the process group.
+func (p *Process) kill() {
+	if p.cmd != nil && p.cmd.Process != nil {
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	}
+}
+
+// release gives back what the agent holds for the process.
+func (p *Process) release() {
+	if p.lifeline != nil {
+		_ = p.lifeline.Close()
+	}
+	_ = os.RemoveAll(p.dir)
+}

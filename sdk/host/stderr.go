@@ -1,0 +1,135 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Limits of what one plugin may log.
+const (
+	maxLine      = 16 << 10 // longer lines are cut
+	linesASecond = 100
+	lineBurst    = 500
+	keptLines    = 20 // told when the plugin fails to start
+)
+
+// lineLog turns a plugin's output into records of the agent's log, a line each. Lines
+// of log/slog's JSON handler keep their level, message and attributes.
+type lineLog struct {
+	log *slog.Logger
+
+	mu      sync.Mutex
+	partial []byte
+	last    []string
+	tokens  float64
+	filled  time.Time
+	dropped int
+}
+
+func newLineLog(log *slog.Logger) *lineLog {
+	return &lineLog{log: log, tokens: lineBurst, filled: time.Now()}
+}
+
+// Write takes any piece of output; a line and its end may come separately.
+func (l *lineLog) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(b)
+	for {
+		i := bytes.IndexByte(b, '\n')
+		if i < 0 {
+			l.keepPartial(b)
+			return n, nil
+		}
+		l.keepPartial(b[:i])
+		l.emit(l.partial)
+		l.partial = l.partial[:0]
+		b = b[i+1:]
+	}
+}
+
+func (l *lineLog) keepPartial(b []byte) {
+	if room := maxLine - len(l.partial); len(b) > room {
+		b = b[:room]
+	}
+	l.partial = append(l.partial, b...)
+}
+
+func (l *lineLog) emit(line []byte) {
+	line = bytes.TrimRight(line, "\r")
+	if len(line) == 0 {
+		return
+	}
+	level, text, attrs := parseLine(line)
+	l.last = append(l.last, text)
+	if len(l.last) > keptLines {
+		l.last = l.last[1:]
+	}
+	if !l.take() {
+		l.dropped++
+		return
+	}
+	if l.dropped > 0 {
+		l.log.Warn("plugin logs too much, lines left out", "lines", l.dropped)
+		l.dropped = 0
+	}
+	l.log.LogAttrs(context.Background(), level, text, attrs...)
+}
+
+// take spends one token of a bucket of lineBurst that fills by linesASecond.
+func (l *lineLog) take() bool {
+	now := time.Now()
+	l.tokens = min(lineBurst, l.tokens+now.Sub(l.filled).Seconds()*linesASecond)
+	l.filled = now
+	if l.tokens < 1 {
+		return false
+	}
+	l.tokens--
+	return true
+}
+
+// explain adds the plugin's last words to an error of its start.
+func (l *lineLog) explain(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.last) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w; the plugin's last output:\n  %s", err, strings.Join(l.last, "\n  "))
+}
+
+// parseLine reads one line of log/slog's JSON handler; any other text is a message
+// at level info.
+func parseLine(line []byte) (slog.Level, string, []slog.Attr) {
+	plain := strings.ToValidUTF8(string(line), "\uFFFD")
+	if line[0] != '{' {
+		return slog.LevelInfo, plain, nil
+	}
+	var fields map[string]any
+	if json.Unmarshal(line, &fields) != nil {
+		return slog.LevelInfo, plain, nil
+	}
+	msg, ok := fields[slog.MessageKey].(string)
+	if !ok {
+		return slog.LevelInfo, plain, nil
+	}
+	level := slog.LevelInfo
+	if s, ok := fields[slog.LevelKey].(string); ok {
+		_ = level.UnmarshalText([]byte(s)) // an unknown word leaves info
+	}
+	var attrs []slog.Attr
+	for _, k := range slices.Sorted(maps.Keys(fields)) {
+		if k != slog.MessageKey && k != slog.LevelKey && k != slog.TimeKey {
+			attrs = append(attrs, slog.Any(k, fields[k]))
+		}
+	}
+	return level, msg, attrs
+}

@@ -1,0 +1,207 @@
+package wire
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+	pb "github.com/s-developer-team-inu/inu-logsmith/sdk/internal/pluginv1"
+	"github.com/s-developer-team-inu/inu-logsmith/sdk/schema"
+)
+
+// Description is what a plugin says of itself.
+type Description struct {
+	Kind       string // "source" or "sink"
+	Type       string // "rds_direct"
+	Version    string
+	SDKVersion string
+	Settings   schema.Block
+}
+
+// Definition is a source or sink that can be served: what package plugin makes of
+// an author's open function.
+type Definition interface {
+	Description() Description
+	Validate(settings []byte) []sdk.Fault
+	// Open returns an sdk.Source or an sdk.Sink, as the kind says.
+	Open(ctx context.Context, settings []byte) (any, error)
+}
+
+// opened is the value that Open made, shared by the services.
+type opened struct {
+	mu    sync.Mutex
+	value any
+}
+
+// openedAs returns the open value if it has T's methods.
+func openedAs[T any](o *opened) (T, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var zero T
+	if o.value == nil {
+		return zero, status.Error(codes.FailedPrecondition, "call before Open")
+	}
+	v, ok := o.value.(T)
+	if !ok {
+		return zero, status.Errorf(codes.Unimplemented, "%T has no such method", o.value)
+	}
+	return v, nil
+}
+
+// ControlServer serves a Definition to the agent.
+type ControlServer struct {
+	pb.UnimplementedControlServer
+	def    Definition
+	opened *opened
+}
+
+// Describe says what the plugin is.
+func (s *ControlServer) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
+	d := s.def.Description()
+	block, err := json.Marshal(d.Settings)
+	if err != nil {
+		return nil, fmt.Errorf("marshal settings schema: %w", err)
+	}
+	return &pb.DescribeResponse{Kind: d.Kind, Type: d.Type, Version: d.Version, SdkVersion: d.SDKVersion, Schema: block}, nil
+}
+
+// Validate checks settings.
+func (s *ControlServer) Validate(_ context.Context, req *pb.ValidateRequest) (*pb.ValidateResponse, error) {
+	out := &pb.ValidateResponse{}
+	for _, f := range s.def.Validate(req.GetSettings()) {
+		out.Faults = append(out.Faults, &pb.Fault{Path: f.Path, Summary: f.Summary, Detail: f.Detail})
+	}
+	return out, nil
+}
+
+// Open opens the source or sink; a second call is refused.
+func (s *ControlServer) Open(ctx context.Context, req *pb.OpenRequest) (*pb.OpenResponse, error) {
+	s.opened.mu.Lock()
+	defer s.opened.mu.Unlock()
+	if s.opened.value != nil {
+		return nil, status.Error(codes.FailedPrecondition, "second call of Open")
+	}
+	for name, value := range req.GetEnvironment() {
+		if err := os.Setenv(name, value); err != nil {
+			return nil, fmt.Errorf("set environment variable %s: %w", name, err)
+		}
+	}
+	v, err := s.def.Open(ctx, req.GetSettings())
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	if v == nil {
+		return nil, status.Error(codes.Internal, "open returned neither a value nor an error")
+	}
+	s.opened.value = v
+
+	out := &pb.OpenResponse{Parallel: 1}
+	if _, ok := v.(sdk.Settler); ok {
+		out.Features = append(out.Features, FeatureSettle)
+	}
+	if _, ok := v.(sdk.Ledger); ok {
+		out.Features = append(out.Features, FeatureLedger)
+	}
+	if p, ok := v.(sdk.Parallel); ok {
+		out.Features = append(out.Features, FeatureParallel)
+		out.Parallel = int32(min(max(p.Parallel(), 1), maxParallel))
+	}
+	return out, nil
+}
+
+// maxParallel bounds what a sink may ask for; more writes than this only hold memory.
+const maxParallel = 64
+
+// Close closes the source or sink, if it can be closed.
+func (s *ControlServer) Close(context.Context, *pb.CloseRequest) (*pb.CloseResponse, error) {
+	s.opened.mu.Lock()
+	v := s.opened.value
+	s.opened.value = nil
+	s.opened.mu.Unlock()
+	if c, ok := v.(interface{ Close() error }); ok {
+		return &pb.CloseResponse{}, toStatus(c.Close())
+	}
+	return &pb.CloseResponse{}, nil
+}
+
+// Register serves def with all three services' worth of calls that its kind has.
+func Register(s *grpc.Server, def Definition) {
+	o := &opened{}
+	pb.RegisterControlServer(s, &ControlServer{def: def, opened: o})
+	if def.Description().Kind == "source" {
+		pb.RegisterSourceServer(s, &SourceServer{opened: o})
+		return
+	}
+	pb.RegisterSinkServer(s, &SinkServer{opened: o})
+}
+
+// Control is the agent's end of the calls that every plugin serves.
+type Control struct {
+	client pb.ControlClient
+}
+
+// NewControl calls the plugin behind conn.
+func NewControl(conn grpc.ClientConnInterface) *Control {
+	return &Control{client: pb.NewControlClient(conn)}
+}
+
+// Describe asks what the plugin is.
+func (c *Control) Describe(ctx context.Context) (Description, error) {
+	m, err := c.client.Describe(ctx, &pb.DescribeRequest{})
+	if err != nil {
+		return Description{}, fromStatus(ctx, err)
+	}
+	d := Description{Kind: m.GetKind(), Type: m.GetType(), Version: m.GetVersion(), SDKVersion: m.GetSdkVersion()}
+	if err := json.Unmarshal(m.GetSchema(), &d.Settings); err != nil {
+		return Description{}, fmt.Errorf("plugin %s %s sent a settings schema that cannot be read: %w", d.Type, d.Version, err)
+	}
+	return d, nil
+}
+
+// Validate asks the plugin to check settings.
+func (c *Control) Validate(ctx context.Context, settings []byte) ([]sdk.Fault, error) {
+	m, err := c.client.Validate(ctx, &pb.ValidateRequest{Settings: settings})
+	if err != nil {
+		return nil, fromStatus(ctx, err)
+	}
+	var faults []sdk.Fault
+	for _, f := range m.GetFaults() {
+		faults = append(faults, sdk.Fault{Path: f.GetPath(), Summary: f.GetSummary(), Detail: f.GetDetail()})
+	}
+	return faults, nil
+}
+
+// Opened is what an open source or sink can do.
+type Opened struct {
+	Settles  bool // it wants Settle
+	Ledger   bool // it keeps the ledger
+	Parallel int  // calls of Write at a time, at least 1
+}
+
+// Open opens the source or sink with its settings and, for a built-in, the part of
+// the agent's environment that its cloud libraries read.
+func (c *Control) Open(ctx context.Context, settings []byte, environment map[string]string) (Opened, error) {
+	m, err := c.client.Open(ctx, &pb.OpenRequest{Settings: settings, Environment: environment})
+	if err != nil {
+		return Opened{}, fromStatus(ctx, err)
+	}
+	return Opened{
+		Settles:  slices.Contains(m.GetFeatures(), FeatureSettle),
+		Ledger:   slices.Contains(m.GetFeatures(), FeatureLedger),
+		Parallel: min(max(int(m.GetParallel()), 1), maxParallel),
+	}, nil
+}
+
+// Close closes the source or sink.
+func (c *Control) Close(ctx context.Context) error {
+	_, err := c.client.Close(ctx, &pb.CloseRequest{})
+	return fromStatus(ctx, err)
+}

@@ -1,0 +1,111 @@
+package wire
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+	pb "github.com/s-developer-team-inu/inu-logsmith/sdk/internal/pluginv1"
+)
+
+// SinkServer serves the plugin's sink to the agent.
+type SinkServer struct {
+	pb.UnimplementedSinkServer
+	opened *opened
+}
+
+// Write stores one batch; the answer is the acknowledgement.
+func (s *SinkServer) Write(ctx context.Context, req *pb.WriteRequest) (*pb.WriteResponse, error) {
+	sink, err := openedAs[sdk.Sink](s.opened)
+	if err != nil {
+		return nil, err
+	}
+	res, err := sink.Write(ctx, batchFromWire(req))
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	return resultToWire(res), nil
+}
+
+// Done asks the sink's ledger.
+func (s *SinkServer) Done(ctx context.Context, req *pb.DoneRequest) (*pb.DoneResponse, error) {
+	ledger, err := openedAs[sdk.Ledger](s.opened)
+	if err != nil {
+		return nil, err
+	}
+	states, err := ledger.Done(ctx, sdk.DoneQuery{
+		Pipeline: req.GetPipeline(), Source: req.GetSource(), Filter: req.GetFilter(), Splits: req.GetSplits(),
+	})
+	if err != nil {
+		return nil, toStatus(err)
+	}
+	out := &pb.DoneResponse{States: make([]uint32, len(states))}
+	for i, x := range states {
+		out.States[i] = uint32(x)
+	}
+	return out, nil
+}
+
+// Sink is the agent's end of a plugin's sink.
+type Sink struct {
+	client pb.SinkClient
+}
+
+var (
+	_ sdk.Sink   = (*Sink)(nil)
+	_ sdk.Ledger = (*Sink)(nil)
+)
+
+// NewSink calls the sink behind conn.
+func NewSink(conn grpc.ClientConnInterface) *Sink {
+	return &Sink{client: pb.NewSinkClient(conn)}
+}
+
+// Write sends one batch and waits for its acknowledgement. An answer that does not
+// fit the batch is an error: it acknowledges nothing.
+func (s *Sink) Write(ctx context.Context, b sdk.Batch) (sdk.Result, error) {
+	m, err := s.client.Write(ctx, batchToWire(b))
+	if err != nil {
+		return sdk.Result{}, fromStatus(ctx, err)
+	}
+	res := resultFromWire(m)
+	if err := checkResult(res, len(b.Events)); err != nil {
+		return sdk.Result{}, fmt.Errorf("plugin answered a write of %d events wrongly: %w", len(b.Events), err)
+	}
+	return res, nil
+}
+
+func checkResult(r sdk.Result, events int) error {
+	if r.New != nil && len(r.New) != events {
+		return fmt.Errorf("it reported on %d events", len(r.New))
+	}
+	seen := make(map[int]bool, len(r.Rejected))
+	for _, x := range r.Rejected {
+		if x.Index < 0 || x.Index >= events || seen[x.Index] {
+			return fmt.Errorf("it rejected event %d, out of range or twice", x.Index)
+		}
+		seen[x.Index] = true
+	}
+	return nil
+}
+
+// Done asks which splits are done.
+func (s *Sink) Done(ctx context.Context, q sdk.DoneQuery) ([]sdk.SplitState, error) {
+	m, err := s.client.Done(ctx, &pb.DoneRequest{Pipeline: q.Pipeline, Source: q.Source, Filter: q.Filter, Splits: q.Splits})
+	if err != nil {
+		return nil, fromStatus(ctx, err)
+	}
+	if len(m.GetStates()) != len(q.Splits) {
+		return nil, fmt.Errorf("plugin answered for %d of %d splits", len(m.GetStates()), len(q.Splits))
+	}
+	states := make([]sdk.SplitState, len(q.Splits))
+	for i, x := range m.GetStates() {
+		if x > uint32(sdk.SplitFiltered) {
+			return nil, fmt.Errorf("plugin answered with the unknown split state %d", x)
+		}
+		states[i] = sdk.SplitState(x)
+	}
+	return states, nil
+}
