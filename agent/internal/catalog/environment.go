@@ -1,0 +1,40 @@
+package catalog
+
+import (
+	"strconv"
+	"strings"
+)
+
+// memoryLimit is the soft limit of a built-in plugin's heap (GOMEMLIMIT). Together
+// with the agent's own it keeps all processes below the 256 MiB that are promised.
+const memoryLimit = 48 << 20
+
+// processEnvironment is all that a plugin process sees of the agent's environment.
+func processEnvironment(environ []string, memory int64) []string {
+	env := []string{"GOMEMLIMIT=" + strconv.FormatInt(memory, 10)}
+	for _, kv := range environ {
+		name, _, _ := strings.Cut(kv, "=")
+		switch name {
+		case "PATH", "TZ", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOCOVERDIR":
+			env = append(env, kv)
+		}
+	}
+	return env
+}
+
+// openEnvironment is what a built-in that speaks to a cloud gets in Open: the
+// variables that AWS's libraries and Go's HTTP client read.
+func openEnvironment(environ []string, cloud bool) map[string]string {
+	if !cloud {
+		return nil
+	}
+	env := make(map[string]string)
+	for _, kv := range environ {
+		name, value, _ := strings.Cut(kv, "=")
+		upper := strings.ToUpper(name)
+		if strings.HasPrefix(name, "AWS_") || name == "HOME" || strings.HasSuffix(upper, "_PROXY") {
+			env[name] = value
+		}
+	}
+	return env
+}

@@ -1,0 +1,237 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// margin widens a range given by hand on both sides: a split's time says only
+// roughly when its events happened, and only whole splits are chosen.
+const margin = time.Hour
+
+// A pass is one listing of a source and the tasks it led to.
+type pass struct {
+	tasks  sync.WaitGroup
+	listed int
+	taken  int
+	reread int
+}
+
+// errEnough ends a listing that found as many new splits as the source may take.
+var errEnough = errors.New("enough splits for now")
+
+// poll lists a source again and again, and queues what its sinks lack. ctx ends the
+// taking in, alive also what was taken.
+func (p *Pipeline) poll(ctx, alive context.Context, s *Source, queue chan<- *task, fail func(error)) {
+	for {
+		ps, err := p.list(ctx, s, queue)
+		more := errors.Is(err, errEnough)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case p.Once && more:
+			// What was taken has to be in the ledger before the next listing.
+			ps.wait(alive)
+			continue
+		case p.Once:
+			if err != nil {
+				p.unread(err)
+				if errors.As(err, new(sinkError)) {
+					fail(err)
+				}
+			}
+			return
+		}
+		select {
+		case <-time.After(s.Interval):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// wait returns when every task of the pass has come to an end, or ctx has.
+func (ps *pass) wait(ctx context.Context) {
+	done := make(chan struct{})
+	go func() { ps.tasks.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// A sinkError is a sink's refusal, met while a source was listed.
+type sinkError struct{ error }
+
+func (e sinkError) Unwrap() error { return e.error }
+
+// list lists the source once, trying again while that fails.
+func (p *Pipeline) list(ctx context.Context, s *Source, queue chan<- *task) (*pass, error) {
+	var t tries
+	for {
+		ps := &pass{}
+		err := s.Plugin.Discover(ctx, p.rangeOf(s), func(splits []sdk.Split) error {
+			return p.offer(ctx, s, splits, ps, queue)
+		})
+		if err == nil || errors.Is(err, errEnough) {
+			p.logPass(s, ps)
+			return ps, err
+		}
+		if ctx.Err() != nil || errors.As(err, new(sinkError)) {
+			return ps, err
+		}
+		t.failed()
+		if p.Once && (sdk.IsDenied(err) || t.exhausted()) {
+			return ps, fmt.Errorf("list %s: %w", s.Type, err)
+		}
+		p.Log.Warn("listing failed, will retry", "source", s.Type, "tries", t.n, "err", err)
+		if err := t.pause(ctx, err); err != nil {
+			return ps, err
+		}
+	}
+}
+
+func (p *Pipeline) logPass(s *Source, ps *pass) {
+	if ps.reread > 0 {
+		p.Log.Info("reading splits again that were read under another filter", "source", s.Type, "splits", ps.reread)
+	}
+	p.Log.Debug("listed", "source", s.Type, "splits", ps.listed, "new", ps.taken)
+}
+
+// rangeOf is the range that is asked of a source.
+func (p *Pipeline) rangeOf(s *Source) sdk.TimeRange {
+	r := p.Range
+	if !r.Since.IsZero() {
+		r.Since = r.Since.Add(-margin)
+	}
+	if !r.Until.IsZero() {
+		r.Until = r.Until.Add(margin)
+	}
+	if s.Since.After(r.Since) {
+		r.Since = s.Since
+	}
+	return r
+}
+
+// offer takes one page of a listing: it settles what every sink has, and queues the
+// rest for those sinks that lack it.
+func (p *Pipeline) offer(ctx context.Context, s *Source, splits []sdk.Split, ps *pass, queue chan<- *task) error {
+	r := p.rangeOf(s)
+	var fresh []sdk.Split
+	for _, split := range splits {
+		if r.Contains(split.Time) && !p.isInFlight(s, split) {
+			fresh = append(fresh, split)
+		}
+	}
+	ps.listed += len(fresh)
+	if len(fresh) == 0 {
+		return nil
+	}
+	lacking, err := p.lacking(ctx, s, fresh, ps)
+	if err != nil {
+		return err
+	}
+	var known []sdk.Settled
+	for i, split := range fresh {
+		if len(lacking[i]) == 0 {
+			known = append(known, sdk.Settled{Split: split})
+			continue
+		}
+		if s.MaxFiles > 0 && ps.taken == s.MaxFiles {
+			return errEnough
+		}
+		if !p.claim(s, split) {
+			continue
+		}
+		ps.taken++
+		ps.tasks.Add(1)
+		p.stats.taken.Add(1)
+		t := &task{source: s, split: split, lanes: lacking[i], pass: ps}
+		select {
+		case queue <- t:
+		case <-ctx.Done():
+			p.release(t, true)
+			return context.Cause(ctx)
+		}
+	}
+	p.stats.known.Add(int64(len(known)))
+	return p.settleKnown(ctx, s, known)
+}
+
+// lacking asks every sink's ledger; for each split it returns the sinks that lack it.
+func (p *Pipeline) lacking(ctx context.Context, s *Source, splits []sdk.Split, ps *pass) ([][]*lane, error) {
+	ids := make([]string, len(splits))
+	for i, split := range splits {
+		ids[i] = split.ID
+	}
+	lacking := make([][]*lane, len(splits))
+	reread := make([]bool, len(splits))
+	for _, l := range p.lanes {
+		var states []sdk.SplitState
+		err := p.retrySink(ctx, l.sink.Name, "asking the ledger", func() (err error) {
+			states, err = l.sink.Plugin.Done(ctx, sdk.DoneQuery{Pipeline: p.Name, Source: s.Type, Filter: p.filterID, Splits: ids})
+			return err
+		})
+		if err != nil {
+			return nil, sinkError{fmt.Errorf("ask ledger of sink %s: %w", l.sink.Name, err)}
+		}
+		for i, state := range states {
+			if state != sdk.SplitDone {
+				lacking[i] = append(lacking[i], l)
+			}
+			reread[i] = reread[i] || state == sdk.SplitFiltered
+		}
+	}
+	for _, again := range reread {
+		if again {
+			ps.reread++
+			p.stats.reread.Add(1)
+		}
+	}
+	return lacking, nil
+}
+
+func (p *Pipeline) settleKnown(ctx context.Context, s *Source, known []sdk.Settled) error {
+	if len(known) == 0 {
+		return nil
+	}
+	if err := s.Plugin.Settle(ctx, known); err != nil {
+		return fmt.Errorf("settle splits that are done: %w", err)
+	}
+	return nil
+}
+
+func key(s *Source, split sdk.Split) string { return s.Type + "\x00" + split.ID }
+
+func (p *Pipeline) isInFlight(s *Source, split sdk.Split) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.inFlight[key(s, split)]
+}
+
+// claim takes a split for this pipeline; two sources of a type may list the same one.
+func (p *Pipeline) claim(s *Source, split sdk.Split) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.inFlight[key(s, split)] {
+		return false
+	}
+	p.inFlight[key(s, split)] = true
+	return true
+}
+
+// release ends a task. Another listing may take the split again, but for one that a
+// run with Once has given up.
+func (p *Pipeline) release(t *task, again bool) {
+	if again {
+		p.mu.Lock()
+		delete(p.inFlight, key(t.source, t.split))
+		p.mu.Unlock()
+	}
+	t.pass.tasks.Done()
+}

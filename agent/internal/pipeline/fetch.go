@@ -1,0 +1,191 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// eventOverhead is about what an event costs in memory beyond its raw bytes.
+const eventOverhead = 256
+
+// fetch reads one split to its end, trying again while that fails. ctx ends the
+// reading, alive what has been read.
+func (p *Pipeline) fetch(ctx, alive context.Context, t *task) {
+	var tr tries
+	for {
+		err := p.attempt(ctx, alive, t)
+		if err == nil {
+			return // the lanes have it now, and release it when it is durable
+		}
+		tr.failed()
+		if ctx.Err() != nil || p.givesUp(tr, err) || tr.pause(ctx, err) != nil {
+			p.giveUp(alive, t, err)
+			return
+		}
+	}
+}
+
+// givesUp reports whether a split is left for the next listing, which finds it missing
+// in the ledger again.
+func (p *Pipeline) givesUp(t tries, err error) bool {
+	if sdk.IsDenied(err) {
+		return true
+	}
+	if p.Once {
+		return t.exhausted()
+	}
+	return t.n >= minAttempts
+}
+
+// attempt reads the split once. Only a reading that came to its end, or to an error
+// that is final for the split, is handed over as complete.
+func (p *Pipeline) attempt(ctx, alive context.Context, t *task) error {
+	a := newAttempt(t)
+	r := &reading{p: p, attempt: a}
+	if err := r.reserve(ctx); err != nil {
+		return err
+	}
+	err := t.source.Plugin.Fetch(ctx, t.split, func(events []sdk.Event) error {
+		for i := range events {
+			if err := r.add(ctx, &events[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+	case ctx.Err() != nil || (!sdk.IsInvalid(err) && !sdk.IsGone(err)):
+		r.discard()
+		return fmt.Errorf("read %s: %w", t.split.ID, err)
+	default:
+		r.conclude(err)
+	}
+	p.stats.unevaluable.Add(r.unevaluable)
+	return r.handOver(alive, true)
+}
+
+// giveUp leaves a split unread for now.
+func (p *Pipeline) giveUp(ctx context.Context, t *task, err error) {
+	defer p.settleGivenUp(ctx, t, err)
+	if errors.Is(err, errDraining) || ctx.Err() != nil {
+		return
+	}
+	p.stats.failed.Add(1)
+	if p.Once {
+		p.unread(err)
+		p.Log.Error("left unread", "source", t.source.Type, "split", t.split.ID, "err", err)
+		return
+	}
+	p.Log.Warn("left for the next listing", "source", t.source.Type, "split", t.split.ID, "err", err)
+}
+
+// A reading gathers an attempt's events into pieces and accounts for their memory.
+type reading struct {
+	p           *Pipeline
+	attempt     *attempt
+	events      []sdk.Event
+	quarantine  []sdk.Quarantined
+	bytes       int64 // held in events and quarantine
+	reserved    int64 // taken from the budget for them
+	unevaluable int64
+}
+
+// reserve takes what the next piece will probably need. CloudTrail's JSON inflates
+// about tenfold; an object of unknown size may fill a piece.
+func (r *reading) reserve(ctx context.Context) error {
+	n := r.p.Batch.MaxBytes
+	if size := r.attempt.split.Bytes; size > 0 && r.attempt.read == 0 {
+		n = min(n, 12*size+64<<10)
+	}
+	if err := r.p.memory.reserve(ctx, n); err != nil {
+		return err
+	}
+	r.reserved = n
+	return nil
+}
+
+// add filters one event and keeps it, handing over a piece when one is full.
+func (r *reading) add(ctx context.Context, e *sdk.Event) error {
+	r.attempt.read++
+	if e.Reject == "" {
+		v := r.p.Filter.Match(e)
+		if v.Unevaluable != nil {
+			r.unevaluable++
+		}
+		if !v.Keep {
+			r.attempt.filtered++
+			return nil
+		}
+	}
+	size := int64(len(e.Raw)) + eventOverhead
+	full := len(r.events)+len(r.quarantine) >= r.p.Batch.MaxEvents || r.bytes+size > r.p.Batch.MaxBytes
+	if full && r.bytes > 0 {
+		if err := r.handOver(ctx, false); err != nil {
+			return err
+		}
+		if err := r.reserve(ctx); err != nil {
+			return err
+		}
+	}
+	if r.bytes += size; r.bytes > r.reserved {
+		r.p.memory.adjust(r.bytes - r.reserved)
+		r.reserved = r.bytes
+	}
+	if e.Reject == "" {
+		r.events = append(r.events, *e)
+		return nil
+	}
+	r.quarantine = append(r.quarantine, sdk.Quarantined{
+		Source: r.attempt.source.Type, Split: r.attempt.split.ID,
+		EventID: e.ID, Time: e.Time, Reason: e.Reject, Raw: e.Raw,
+	})
+	return nil
+}
+
+// conclude ends an attempt on an error that is final for the split. What was gathered
+// is dropped: nothing counts of a split that cannot be read to its end, except what
+// pieces before carried already. An invalid split is quarantined as a whole and counts
+// as one record read.
+func (r *reading) conclude(err error) {
+	a := r.attempt
+	a.reason = err.Error()
+	a.read -= int64(len(r.events) + len(r.quarantine))
+	r.events, r.quarantine, r.bytes = nil, nil, 0
+	if sdk.IsGone(err) {
+		a.status = sdk.StatusGone
+		r.p.Log.Error("split is gone", "source", a.source.Type, "split", a.split.ID, "err", err)
+		return
+	}
+	a.status = sdk.StatusInvalid
+	a.read++
+	r.quarantine = []sdk.Quarantined{{Source: a.source.Type, Split: a.split.ID, Time: a.split.Time, Reason: a.reason}}
+	r.p.Log.Error("split is invalid and goes to quarantine", "source", a.source.Type, "split", a.split.ID, "err", err)
+}
+
+// handOver gives what is gathered to every lane.
+func (r *reading) handOver(ctx context.Context, last bool) error {
+	r.p.memory.adjust(r.bytes - r.reserved)
+	lanes := r.attempt.lanes
+	pc := piece{
+		events: r.events, quarantine: r.quarantine, bytes: r.bytes, last: last,
+		lease: &lease{memory: r.p.memory, bytes: r.bytes, lanes: len(lanes)},
+	}
+	r.events, r.quarantine, r.bytes, r.reserved = nil, nil, 0, 0
+	for i, l := range lanes {
+		pc.share = r.attempt.shares[i]
+		if err := l.take(ctx, pc); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// discard gives back the memory of a reading that failed.
+func (r *reading) discard() {
+	r.p.memory.adjust(-r.reserved)
+	r.events, r.quarantine, r.bytes, r.reserved = nil, nil, 0, 0
+}

@@ -1,0 +1,222 @@
+package pipeline
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// A lane carries events to one sink: it gathers pieces into batches and writes
+// several batches at a time.
+type lane struct {
+	p    *Pipeline
+	sink Sink
+	in   chan piece
+	work chan *batch
+	// hurry asks for the open batch because memory is short, wake for a look at ready.
+	hurry, wake chan struct{}
+	writing     sync.WaitGroup // batches handed to the writers
+
+	mu    sync.Mutex
+	ready []*share // ended, durable, completion not sent yet
+	stats SinkStats
+}
+
+// A batch is what one Write will store.
+type batch struct {
+	events     []sdk.Event
+	spans      []span
+	quarantine []quarantined
+	completes  []*share
+	pieces     []piece
+	bytes      int64
+}
+
+// A span is a run of a batch's events that belong to one share.
+type span struct {
+	share *share
+	len   int
+}
+
+type quarantined struct {
+	sdk.Quarantined
+	share *share
+}
+
+func newLane(p *Pipeline, s Sink) *lane {
+	return &lane{
+		p: p, sink: s,
+		in: make(chan piece), work: make(chan *batch),
+		hurry: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		stats: SinkStats{Name: s.Name},
+	}
+}
+
+// run gathers and writes until in is closed and all of it is written. It calls fail
+// when the sink refuses for good, which only ends a run with Once.
+func (l *lane) run(ctx context.Context, fail func(error)) {
+	var writers int
+	err := l.p.retrySink(ctx, l.sink.Name, "opening the sink", func() (err error) {
+		writers, err = l.sink.Parallel(ctx)
+		return err
+	})
+	if err != nil {
+		fail(err)
+		return
+	}
+	var wg sync.WaitGroup
+	for range writers {
+		wg.Go(func() {
+			for b := range l.work {
+				if err := l.write(ctx, b); err != nil {
+					fail(err)
+				}
+				l.writing.Done()
+			}
+		})
+	}
+	l.gather(ctx)
+	close(l.work)
+	wg.Wait()
+}
+
+// take hands a piece to the lane. It blocks while the lane is busy.
+func (l *lane) take(ctx context.Context, pc piece) error {
+	l.mu.Lock()
+	pc.share.pending++
+	pc.share.ended = pc.last
+	l.mu.Unlock()
+	select {
+	case l.in <- pc:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// gather fills batches with whole pieces until in is closed.
+func (l *lane) gather(ctx context.Context) {
+	b := &batch{}
+	var due <-chan time.Time // set while something waits for its batch to fill
+	flush := func() {
+		l.flush(ctx, b)
+		b, due = &batch{}, nil
+	}
+	for {
+		select {
+		case pc, open := <-l.in:
+			if !open {
+				flush()
+				l.finish(ctx)
+				return
+			}
+			if !b.hasRoom(pc, l.p.Batch) {
+				flush()
+			}
+			b.add(pc)
+			if b.isFull(l.p.Batch) {
+				flush()
+				continue
+			}
+		case <-l.hurry:
+			flush()
+			continue
+		case <-due:
+			flush()
+			continue
+		case <-l.wake:
+		case <-ctx.Done():
+			return
+		}
+		if due == nil {
+			due = time.After(l.p.Batch.Linger)
+		}
+	}
+}
+
+// finish writes the completions that become ready while the last batches are written.
+func (l *lane) finish(ctx context.Context) {
+	for ctx.Err() == nil {
+		l.writing.Wait()
+		l.mu.Lock()
+		over := len(l.ready) == 0
+		l.mu.Unlock()
+		if over {
+			return
+		}
+		l.flush(ctx, &batch{})
+	}
+}
+
+// flush hands a batch to the writers, with the completions that may go with it.
+func (l *lane) flush(ctx context.Context, b *batch) {
+	l.mu.Lock()
+	b.completes = append(l.completing(b), l.ready...)
+	l.ready = nil
+	l.mu.Unlock()
+	if len(b.pieces) == 0 && len(b.completes) == 0 {
+		return
+	}
+	l.writing.Add(1)
+	select {
+	case l.work <- b:
+	case <-ctx.Done():
+		l.writing.Done()
+	}
+}
+
+// completing returns the shares that end with b: all their pieces that are not
+// durable yet are in it. l.mu is held.
+func (l *lane) completing(b *batch) []*share {
+	here := make(map[*share]int)
+	for _, pc := range b.pieces {
+		here[pc.share]++
+	}
+	var completes []*share
+	for _, pc := range b.pieces {
+		s := pc.share
+		if s.ended && !s.sent && here[s] == s.pending {
+			s.sent = true
+			completes = append(completes, s)
+		}
+	}
+	return completes
+}
+
+func (l *lane) totals() SinkStats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stats
+}
+
+func (b *batch) hasRoom(pc piece, limit Batch) bool {
+	return b.size()+len(pc.events)+len(pc.quarantine) <= limit.MaxEvents && b.bytes+pc.bytes <= limit.MaxBytes
+}
+
+func (b *batch) isFull(limit Batch) bool {
+	return b.size() >= limit.MaxEvents || b.bytes >= limit.MaxBytes || len(b.pieces) >= limit.MaxEvents
+}
+
+func (b *batch) size() int { return len(b.events) + len(b.quarantine) }
+
+func (b *batch) add(pc piece) {
+	b.pieces = append(b.pieces, pc)
+	b.bytes += pc.bytes
+	b.events = append(b.events, pc.events...)
+	if len(pc.events) > 0 {
+		b.spans = append(b.spans, span{share: pc.share, len: len(pc.events)})
+	}
+	for _, q := range pc.quarantine {
+		b.quarantine = append(b.quarantine, quarantined{Quarantined: q, share: pc.share})
+	}
+}
+
+// poke sends on a channel of capacity 1 that means "look again".
+func poke(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,215 @@
+// Package pipeline carries events from sources to sinks: discover, ask the ledger,
+// fetch, filter, batch, write, settle. It is the only place that knows this order.
+//
+// What crosses a crash is the ledger alone, kept by each sink with its rows. A crash
+// anywhere repeats whole splits, which the events' ids make harmless.
+//
+// The files follow the event: discover.go, fetch.go, lane.go (batching), write.go,
+// settle.go.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/filter"
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// Config says what one pipeline does.
+type Config struct {
+	Name    string
+	Sources []Source
+	Filter  *filter.Filter // nil keeps everything
+	Sinks   []Sink         // at least one
+	Batch   Batch
+	// Memory bounds the bytes of events between sources and sinks. It may be
+	// exceeded by what the fetches in flight underestimate.
+	Memory int64
+	// Range limits what is read to the splits that lie in it, whole ones.
+	Range sdk.TimeRange
+	// Once makes Run end when everything visible has been read, and gives up on what
+	// cannot be read instead of trying for ever.
+	Once bool
+	Log  *slog.Logger
+}
+
+// A Source is one source block.
+type Source struct {
+	Type   string
+	Plugin interface {
+		sdk.Source
+		sdk.Settler
+	}
+	Interval time.Duration // from the end of one listing to the next
+	Since    time.Time     // splits before are not read; zero: all
+	MaxFiles int           // new splits taken per listing; 0: all
+}
+
+// A Sink is one sink block with the ledger of what it holds.
+type Sink struct {
+	Name   string
+	Plugin interface {
+		sdk.Sink
+		sdk.Ledger
+	}
+	// Parallel tells how many writes at a time serve the sink best, once it is open.
+	Parallel func(context.Context) (int, error)
+}
+
+// Batch bounds the batches of every sink.
+type Batch struct {
+	MaxEvents int
+	MaxBytes  int64
+	Linger    time.Duration // how long an event may wait for its batch to fill
+}
+
+// A Pipeline is made by New and run once.
+type Pipeline struct {
+	Config
+	filterID string // the fingerprint that ledger entries carry
+	lanes    []*lane
+	memory   *budget
+	drain    chan struct{}
+	drained  sync.Once
+
+	mu       sync.Mutex
+	inFlight map[string]bool // by source type and split id
+	failure  error           // the first thing that stayed unread in a run with Once
+
+	stats stats
+}
+
+// fetchers is how many splits are read at a time: enough to hide a store's latency.
+const fetchers = 16
+
+// New makes a pipeline; it does no I/O.
+func New(c Config) *Pipeline {
+	p := &Pipeline{
+		Config:   c,
+		filterID: c.Filter.Fingerprint(),
+		memory:   newBudget(c.Memory),
+		drain:    make(chan struct{}),
+		inFlight: make(map[string]bool),
+	}
+	for _, s := range c.Sinks {
+		p.lanes = append(p.lanes, newLane(p, s))
+	}
+	p.memory.starved = func() {
+		for _, l := range p.lanes {
+			poke(l.hurry)
+		}
+	}
+	return p
+}
+
+// Drain makes Run stop discovering, give up fetches, finish writes and return. It may
+// be called at any time, and more than once.
+func (p *Pipeline) Drain() { p.drained.Do(func() { close(p.drain) }) }
+
+// Run carries events until Drain, or with Once until everything visible is read. It
+// returns nil then, the first thing that stayed unread with Once, or why a sink
+// refuses everything. When ctx ends Run stops where it is; what is not settled then
+// is read again by the next run.
+func (p *Pipeline) Run(ctx context.Context) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	intake, stopIntake := context.WithCancelCause(ctx)
+	defer stopIntake(nil)
+	go func() {
+		select {
+		case <-p.drain:
+			stopIntake(errDraining)
+		case <-intake.Done():
+		}
+	}()
+
+	queue := make(chan *task)
+	var polling, fetching, writing sync.WaitGroup
+	for i := range p.Sources {
+		polling.Go(func() { p.poll(intake, ctx, &p.Sources[i], queue, fail) })
+	}
+	for range fetchers {
+		fetching.Go(func() {
+			for t := range queue {
+				p.fetch(intake, ctx, t)
+			}
+		})
+	}
+	for _, l := range p.lanes {
+		writing.Go(func() { l.run(ctx, fail) })
+	}
+
+	polling.Wait()
+	close(queue)
+	fetching.Wait()
+	for _, l := range p.lanes {
+		close(l.in)
+	}
+	writing.Wait()
+	return p.outcome(ctx)
+}
+
+// errDraining ends what takes in events, while writes go on.
+var errDraining = errors.New("the agent is stopping")
+
+func (p *Pipeline) outcome(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.failure
+}
+
+// unread notes that something visible was not read.
+func (p *Pipeline) unread(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failure == nil {
+		p.failure = err
+	}
+}
+
+// Stats counts what a pipeline did. A split counts when it is settled, so a repeated
+// one counts once.
+type Stats struct {
+	Known    int64 // splits listed that the ledgers knew as done, at each listing
+	Taken    int64 // splits taken to be read
+	Settled  int64 // splits read to their end and durable
+	Failed   int64 // splits given up for now
+	Reread   int64 // splits read again because the filter changed
+	Bytes    int64 // of settled splits, as stored
+	Read     int64 // events of settled splits
+	Filtered int64
+	// Unevaluable counts events that were kept because their filter failed on them.
+	Unevaluable int64
+	Sinks       []SinkStats
+}
+
+// SinkStats counts what became of the events that the filter kept.
+type SinkStats struct {
+	Name                           string
+	Stored, Duplicate, Quarantined int64
+}
+
+type stats struct {
+	taken, known, settled, failed, reread, bytes, read, filtered, unevaluable atomic.Int64
+}
+
+// Stats may be called at any time.
+func (p *Pipeline) Stats() Stats {
+	s := Stats{
+		Taken: p.stats.taken.Load(), Known: p.stats.known.Load(), Settled: p.stats.settled.Load(),
+		Failed: p.stats.failed.Load(), Reread: p.stats.reread.Load(), Bytes: p.stats.bytes.Load(),
+		Read: p.stats.read.Load(), Filtered: p.stats.filtered.Load(), Unevaluable: p.stats.unevaluable.Load(),
+	}
+	for _, l := range p.lanes {
+		s.Sinks = append(s.Sinks, l.totals())
+	}
+	return s
+}
