@@ -4,12 +4,14 @@ package host
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -77,8 +79,7 @@ func Start(c Command, log *slog.Logger) (_ *Process, err error) {
 	lines := newLineLog(log)
 	defer func() {
 		if err != nil {
-			p.kill()
-			p.release()
+			p.Kill()
 			err = lines.explain(err)
 		}
 	}()
@@ -122,9 +123,9 @@ func (p *Process) config(c Command, lines *lineLog) *goplugin.ClientConfig {
 		// Any level but Off makes go-plugin parse each line of the plugin's log, and
 		// some lines panic its parser.
 		Logger:          hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),
-		Stderr:          lines,
-		SyncStdout:      lines,
-		SyncStderr:      lines,
+		Stderr:          lines.stream(),
+		SyncStdout:      lines.stream(),
+		SyncStderr:      lines.stream(),
 		GRPCDialOptions: wire.DialOptions(),
 	}
 }
@@ -136,7 +137,7 @@ func (p *Process) launch() error {
 	started := make(chan error, 1)
 	go p.spawnAndWatch(started)
 	if err := <-started; err != nil {
-		return fmt.Errorf("start plugin: %w", err)
+		return fmt.Errorf("start plugin: %w", plainly(err))
 	}
 	protocol, err := p.client.Client()
 	if err != nil {
@@ -149,6 +150,20 @@ func (p *Process) launch() error {
 	p.conn = conn.(*grpc.ClientConn)
 	p.control = wire.NewControl(p.conn)
 	return nil
+}
+
+// plainly shortens go-plugin's page about a program that does not shake hands; it has
+// no error of its own to ask for.
+func plainly(err error) error {
+	text, found := strings.CutPrefix(err.Error(), "Unrecognized remote plugin message: ")
+	if !found {
+		return err
+	}
+	line, _, _ := strings.Cut(text, "\n")
+	if line == "" {
+		return errors.New("the program ended or closed its output before it shook hands; is it a plugin?")
+	}
+	return fmt.Errorf("the program printed %q where a plugin shakes hands; is it a plugin?", line)
 }
 
 // Describe asks what the plugin is.

@@ -104,7 +104,9 @@ func (p *Process) Stop(ctx context.Context) error {
 // Kill ends the process and all it started, at once.
 func (p *Process) Kill() {
 	p.kill()
-	p.client.Kill()
+	if p.client != nil {
+		p.client.Kill()
+	}
 	p.release()
 }
 

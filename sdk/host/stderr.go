@@ -27,7 +27,6 @@ type lineLog struct {
 	log *slog.Logger
 
 	mu      sync.Mutex
-	partial []byte
 	last    []string
 	tokens  float64
 	filled  time.Time
@@ -38,29 +37,38 @@ func newLineLog(log *slog.Logger) *lineLog {
 	return &lineLog{log: log, tokens: lineBurst, filled: time.Now()}
 }
 
+// A stream is one of a plugin's outputs: their lines must not mix.
+type stream struct {
+	*lineLog
+	partial []byte
+}
+
+// stream returns a writer for one output.
+func (l *lineLog) stream() *stream { return &stream{lineLog: l} }
+
 // Write takes any piece of output; a line and its end may come separately.
-func (l *lineLog) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+func (s *stream) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	n := len(b)
 	for {
 		i := bytes.IndexByte(b, '\n')
 		if i < 0 {
-			l.keepPartial(b)
+			s.keepPartial(b)
 			return n, nil
 		}
-		l.keepPartial(b[:i])
-		l.emit(l.partial)
-		l.partial = l.partial[:0]
+		s.keepPartial(b[:i])
+		s.emit(s.partial)
+		s.partial = s.partial[:0]
 		b = b[i+1:]
 	}
 }
 
-func (l *lineLog) keepPartial(b []byte) {
-	if room := maxLine - len(l.partial); len(b) > room {
+func (s *stream) keepPartial(b []byte) {
+	if room := maxLine - len(s.partial); len(b) > room {
 		b = b[:room]
 	}
-	l.partial = append(l.partial, b...)
+	s.partial = append(s.partial, b...)
 }
 
 func (l *lineLog) emit(line []byte) {
