@@ -1,0 +1,44 @@
+SHELL := /bin/sh
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+# The tools are pinned in a module of their own, so that none of them ends up in
+# the agent's dependencies.
+TOOLS := -modfile=agent/tools/go.mod
+
+# The race detector needs a C compiler; without one the tests run without it.
+RACE := $(if $(shell command -v "$$(go env CC)"),-race)
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint generate bench install
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## Build bin/agent, one static binary
+	CGO_ENABLED=0 go build -trimpath -o bin/agent ./agent
+
+demo: build ## See it work: generated CloudTrail objects become rows in a throwaway PostgreSQL (KEEP=1 leaves it running)
+	@agent/tools/postgres.sh
+	@go run ./examples/demo $(if $(KEEP),-keep)
+
+test: ## Run all tests; they start the servers they need
+	@agent/tools/postgres.sh
+	go test $(RACE) ./...
+
+lint: ## Check style and the usual mistakes
+	go vet ./...
+	go tool $(TOOLS) golangci-lint run ./...
+	cd sdk && go tool -modfile=../agent/tools/go.mod buf lint
+
+generate: ## Generate the Go code of the plugin protocol
+	go build $(TOOLS) -o bin/tools/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
+	cd sdk && PATH="$(CURDIR)/bin/tools:$$PATH" go tool -modfile=../agent/tools/go.mod buf generate
+
+bench: ## Measure each stage; compare two runs with benchstat
+	go test -run '^$$' -bench . -benchmem ./...
+
+install: build ## Install the agent and an example configuration below $(DESTDIR)$(PREFIX)
+	install -D -m 0755 bin/agent "$(DESTDIR)$(PREFIX)/bin/agent"
+	install -D -m 0644 agent.hcl.example "$(DESTDIR)$(PREFIX)/share/inu-logsmith/agent.hcl.example"
