@@ -1,0 +1,6 @@
+pipeline "audit" {
+  sink "rds_direct" {
+    password = credential("rds_password")
+    password = "hunter2"
+  }
+}

@@ -1,0 +1,6 @@
+pipeline {
+}
+pipeline "a" "b" {
+  source {
+  }
+}

@@ -1,0 +1,12 @@
+agent {
+  log {
+    level = "info"
+  }
+  state_dir = = "/tmp"
+}
+pipeline "audit" {
+  source "file" {
+    paths = ["a"
+    interval = "5m"
+  }
+}

@@ -1,0 +1,6 @@
+pipeline "audit" {
+  sink "rds_direct" {
+    password = "hunter2
+    host     = "db"
+  }
+}

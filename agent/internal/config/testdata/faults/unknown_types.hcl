@@ -1,0 +1,16 @@
+pipeline "audit" {
+  source "s4" {
+    anything = "goes"
+  }
+  source "rds_direct" {
+  }
+  source "kinesis" {
+  }
+  sink "rds_drect" {
+    password = "hunter2"
+  }
+  sink "broken" {
+  }
+  sink "greedy" {
+  }
+}
