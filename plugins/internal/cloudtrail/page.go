@@ -1,0 +1,131 @@
+package cloudtrail
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// pager makes events of records and collects them into pages. Never more than one
+// page waits.
+type pager struct {
+	emit    func([]sdk.Event) error
+	limits  Limits
+	account string
+
+	page  []sdk.Event
+	bytes int
+	names interner
+	ids   unnamed
+}
+
+func newPager(account string, l Limits, emit func([]sdk.Event) error) *pager {
+	return &pager{emit: emit, limits: l, account: account, ids: unnamed{max: l.Unnamed}}
+}
+
+// add takes one record, which is valid JSON but for bad UTF-8 and repeated names.
+// raw is the caller's.
+func (p *pager) add(raw []byte) error {
+	if p.bytes > 0 && p.bytes+len(raw) > p.limits.PageBytes {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	e, err := p.event(raw)
+	if err != nil {
+		return err
+	}
+	if p.page == nil {
+		p.page = make([]sdk.Event, 0, min(p.limits.PageEvents, 1+p.limits.PageBytes/max(len(raw), 1)))
+	}
+	p.page = append(p.page, e)
+	p.bytes += len(raw)
+	if len(p.page) >= p.limits.PageEvents {
+		return p.flush()
+	}
+	return nil
+}
+
+func (p *pager) flush() error {
+	if len(p.page) == 0 {
+		return nil
+	}
+	page := p.page
+	p.page, p.bytes = nil, 0
+	if err := p.emit(page); err != nil {
+		return &passedOn{err}
+	}
+	return nil
+}
+
+func (p *pager) event(raw []byte) (sdk.Event, error) {
+	if kind := jsonKind(raw); kind != '{' {
+		id, err := p.ids.id(raw)
+		return sdk.Event{
+			ID: id, Account: p.account, Raw: bytes.Clone(raw),
+			Reject: fmt.Sprintf("the record is %s, not an object", kindName(kind)),
+		}, err
+	}
+	var env envelope
+	env.read(raw)
+	e := sdk.Event{
+		ID:        eventID(env.eventID, env.eventIDLower),
+		Time:      env.time(),
+		Name:      p.names.text(env.eventName),
+		Source:    p.names.text(env.eventSource),
+		Region:    p.names.text(env.awsRegion),
+		Account:   p.names.first(env.recipientAccountID, env.identity.accountID, env.identity.issuerAccountID, env.accountID),
+		Principal: p.names.first(env.identity.arn, env.identity.principalID, env.identity.invokedBy),
+		ErrorCode: p.names.text(env.errorCode),
+		ReadOnly:  env.readOnly,
+		Raw:       bytes.Clone(raw),
+	}
+	if e.Account == "" {
+		e.Account = p.account
+	}
+	if env.depth > p.limits.Depth {
+		e.Reject = fmt.Sprintf("nested deeper than the limit of %d", p.limits.Depth)
+	}
+	if e.ID != "" {
+		return e, nil
+	}
+	var err error
+	e.ID, err = p.ids.id(raw)
+	return e, err
+}
+
+// interner gives equal texts the same string: a file repeats a few names
+// thousands of times.
+type interner struct{ seen map[string]string }
+
+// internMax bounds the number of strings kept, and their length.
+const internMax = 1024
+
+// text is the value of a JSON string, or empty if v is something else.
+func (in *interner) text(v []byte) string {
+	if len(v) < 2 || v[0] != '"' {
+		return ""
+	}
+	if s, ok := in.seen[string(v)]; ok {
+		return s
+	}
+	s := unquote(v)
+	if len(in.seen) < internMax && len(v) < internMax {
+		if in.seen == nil {
+			in.seen = make(map[string]string)
+		}
+		in.seen[string(v)] = s
+	}
+	return s
+}
+
+// first is the first value that is a string and not empty.
+func (in *interner) first(values ...[]byte) string {
+	for _, v := range values {
+		if s := in.text(v); s != "" {
+			return s
+		}
+	}
+	return ""
+}

@@ -1,0 +1,127 @@
+package cloudtrail
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// ratioFrom is how much must be inflated before [Limits.Ratio] is looked at: short
+// texts may well compress better.
+const ratioFrom = 16 << 20
+
+// text is a file's JSON text: inflated if need be, without a byte order mark, and
+// within limits.
+type text struct {
+	src    *source
+	in     *bufio.Reader // what the file holds
+	out    *bufio.Reader // the text; in itself if the file is not compressed
+	gz     *gzip.Reader  // nil if the file is not compressed
+	limits Limits
+
+	n    int64 // bytes of text read
+	left int   // bytes that may still be read before expect is called again
+	err  error // why reading failed; not io.EOF
+}
+
+func openText(src *source, l Limits) (*text, error) {
+	t := &text{src: src, in: bufio.NewReaderSize(src, 32<<10), limits: l}
+	t.out = t.in
+	magic, err := t.in.Peek(2)
+	if len(magic) == 0 {
+		if !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		return nil, errors.New("the file is empty")
+	}
+	// The first bytes decide, not the name: copied objects are often stored
+	// inflated, and HTTP stacks inflate on their own account.
+	if len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
+		if t.gz, err = gzip.NewReader(t.in); err != nil {
+			return nil, gzipError(err)
+		}
+		// A second member is data that somebody appended: CloudTrail writes one, and
+		// its own validation calls the rest unexpected.
+		t.gz.Multistream(false)
+		t.out = bufio.NewReaderSize(t.gz, 32<<10)
+	}
+	t.expect(l.Record)
+	if bom, _ := t.out.Peek(3); string(bom) == "\ufeff" {
+		_, _ = t.out.Discard(3)
+	}
+	return t, nil
+}
+
+// expect says that what comes next has max bytes at most, or is too large a
+// record.
+func (t *text) expect(max int) { t.left = max + 1 }
+
+// Read reads text. The tokenizer above it keeps a whole record in memory, so that
+// this is the place to stop a record without an end.
+func (t *text) Read(p []byte) (int, error) {
+	if t.err != nil {
+		return 0, t.err
+	}
+	if t.left <= 0 {
+		t.err = errRecordSize(t.limits.Record)
+		return 0, t.err
+	}
+	n, err := t.out.Read(p[:min(len(p), t.left)])
+	t.n += int64(n)
+	t.left -= n
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		t.err = err
+		if t.gz != nil {
+			t.err = gzipError(err)
+		}
+	case t.n > t.limits.Inflated:
+		t.err = fmt.Errorf("inflated size over the limit of %s", size(t.limits.Inflated))
+	case t.gz != nil && t.n > ratioFrom && t.n/t.limits.Ratio > t.src.n:
+		t.err = fmt.Errorf("compression ratio over the limit of %d:1", t.limits.Ratio)
+	default:
+		return n, err
+	}
+	return 0, t.err
+}
+
+// finish reports what follows the text. It has been read to io.EOF, so that the
+// checksum of a gzip stream is known to be right.
+func (t *text) finish() error {
+	if t.gz == nil {
+		return nil
+	}
+	if _, err := t.in.ReadByte(); err == nil {
+		return errors.New("data after the end of the gzip stream")
+	} else if !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+func gzipError(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return errors.New("truncated: the gzip stream ends too early")
+	}
+	return fmt.Errorf("bad gzip: %w", err)
+}
+
+func errRecordSize(limit int) error {
+	return fmt.Errorf("a record over the limit of %s", size(int64(limit)))
+}
+
+// size words a limit, which is a round number more often than not.
+func size(n int64) string {
+	for _, unit := range []struct {
+		name string
+		size int64
+	}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}} {
+		if n >= unit.size && n%unit.size == 0 {
+			return fmt.Sprintf("%d %s", n/unit.size, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d bytes", n)
+}

@@ -1,0 +1,94 @@
+package s3
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// Settings are those of a source "s3" block.
+type Settings struct {
+	Bucket   string   `agent:"bucket" pattern:"^\\S+$" desc:"The bucket that CloudTrail writes to."`
+	Prefix   string   `agent:"prefix" optional:"true" desc:"Read only keys that begin with this, such as AWSLogs/123456789012/CloudTrail/. Everything in the bucket if absent."`
+	Prefixes []string `agent:"prefixes" optional:"true" desc:"Several prefixes, instead of prefix."`
+
+	Region     string      `agent:"region" optional:"true" desc:"The bucket's Region. The default is that of the environment or profile."`
+	Profile    string      `agent:"profile" optional:"true" desc:"A profile of the AWS configuration files, for credentials and Region."`
+	AssumeRole *AssumeRole `agent:"assume_role,block" desc:"A role to take on before reading."`
+
+	Endpoint            string `agent:"endpoint" optional:"true" desc:"URL of an S3-compatible server, instead of AWS."`
+	ForcePathStyle      bool   `agent:"force_path_style" default:"false" desc:"Put the bucket in the URL's path, as most S3-compatible servers want it."`
+	ExpectedBucketOwner string `agent:"expected_bucket_owner" optional:"true" pattern:"^([0-9]{12})?$" desc:"Account that must own the bucket; any other is refused."`
+}
+
+// AssumeRole is a role to take on with the credentials found.
+type AssumeRole struct {
+	ARN        string `agent:"arn" pattern:"^arn:[^:]+:iam::[0-9]{12}:role/.+$" desc:"The role."`
+	ExternalID string `agent:"external_id" optional:"true" desc:"External ID that the role's trust policy asks for."`
+}
+
+// Validate checks what the tags cannot say.
+func (s Settings) Validate() []sdk.Fault {
+	var faults []sdk.Fault
+	if s.Prefix != "" && len(s.Prefixes) > 0 {
+		faults = append(faults, sdk.Fault{
+			Path: "prefixes", Summary: "Both prefix and prefixes",
+			Detail: "Write either one prefix or the list prefixes.",
+		})
+	}
+	if f, bad := slashFault("prefix", s.Prefix); bad {
+		faults = append(faults, f)
+	}
+	for i, p := range s.Prefixes {
+		path := fmt.Sprintf("prefixes[%d]", i)
+		if p == "" {
+			faults = append(faults, sdk.Fault{
+				Path: path, Summary: "Empty prefix",
+				Detail: "An empty prefix names the whole bucket; leave prefixes out to read all of it.",
+			})
+		} else if f, bad := slashFault(path, p); bad {
+			faults = append(faults, f)
+		}
+	}
+	if s.Endpoint != "" {
+		u, err := url.Parse(s.Endpoint)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			faults = append(faults, sdk.Fault{
+				Path: "endpoint", Summary: "Not a URL",
+				Detail: `Write it with its scheme, such as "https://minio.example.com:9000".`,
+			})
+		}
+	}
+	return faults
+}
+
+func slashFault(path, prefix string) (sdk.Fault, bool) {
+	return sdk.Fault{
+		Path: path, Summary: "Prefix begins with a slash",
+		Detail: "Keys in S3 do not begin with one, so that nothing would be found. Leave it out.",
+	}, strings.HasPrefix(prefix, "/")
+}
+
+// prefixes are those to list. One that lies within another is left out, so that no
+// object is listed twice.
+func (s Settings) prefixes() []string {
+	all := s.Prefixes
+	if len(all) == 0 {
+		all = []string{s.Prefix}
+	}
+	var keep []string
+	for i, p := range all {
+		covered := false
+		for j, other := range all {
+			if strings.HasPrefix(p, other) && (p != other || j < i) {
+				covered = true
+			}
+		}
+		if !covered {
+			keep = append(keep, p)
+		}
+	}
+	return keep
+}
