@@ -1,0 +1,199 @@
+// Package cli is the command line of the agent: its commands, what they print, and
+// the exit codes 0 (ok), 1 (failed) and 2 (wrong usage or configuration).
+package cli
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/catalog"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
+)
+
+// The exit codes.
+const (
+	exitOK     = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// Program is the agent as the shell sees it.
+type Program struct {
+	Builtins       []catalog.Builtin
+	Stdout, Stderr io.Writer
+}
+
+// A command is one word after `agent`; the empty word runs pipelines.
+type command struct {
+	name, summary string
+	run           func(p *Program, args []string) int
+}
+
+func commands() []command {
+	return []command{
+		{"", "carry events (the service)", (*Program).run},
+		{"validate", "check a configuration without touching the network", (*Program).validate},
+		{"filter", "try a pipeline's filter on files", (*Program).filter},
+		{"migrate", "create or upgrade the database's tables", (*Program).migrate},
+		{"version", "print the version", (*Program).version},
+	}
+}
+
+// Run runs the command that args name (without the program's own name) and returns
+// the exit code.
+func (p *Program) Run(args []string) int {
+	name := ""
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		name, args = args[0], args[1:]
+	}
+	switch name {
+	case "help":
+		p.usage(p.Stdout)
+		return exitOK
+	case "plugin":
+		return p.plugin(args)
+	}
+	for _, c := range commands() {
+		if c.name == name {
+			return c.run(p, args)
+		}
+	}
+	var known []string
+	for _, c := range commands()[1:] {
+		known = append(known, c.name)
+	}
+	p.failf("unknown command %q: the commands are %s; agent -h shows more", name, strings.Join(known, ", "))
+	return exitUsage
+}
+
+func (p *Program) usage(w io.Writer) {
+	fmt.Fprint(w, `agent carries AWS CloudTrail events into PostgreSQL: each event is one row.
+
+  agent -config agent.hcl              run as a service until SIGTERM
+  agent -config agent.hcl -mode once   carry everything visible, then exit
+
+`)
+	for _, c := range commands()[1:] {
+		fmt.Fprintf(w, "  agent %-10s %s\n", c.name, c.summary)
+	}
+	fmt.Fprint(w, `
+agent COMMAND -h shows a command's flags, agent -h those of the service.
+Exit codes: 0 ok, 1 failed, 2 wrong usage or configuration.
+`)
+}
+
+// plugin serves a built-in to the agent that started this process.
+func (p *Program) plugin(args []string) int {
+	if len(args) != 2 {
+		p.failf("usage: agent plugin source|sink TYPE; the agent starts this by itself for each block of agent.hcl")
+		return exitUsage
+	}
+	if err := p.catalog(slog.New(slog.DiscardHandler)).Serve(args[0], args[1]); err != nil {
+		p.failf("%v", err)
+		return exitUsage
+	}
+	return exitOK
+}
+
+func (p *Program) catalog(log *slog.Logger) *catalog.Catalog {
+	return catalog.New(catalog.Config{Builtins: p.Builtins, Log: log})
+}
+
+// failf prints one line of what went wrong.
+func (p *Program) failf(format string, args ...any) {
+	fmt.Fprintf(p.Stderr, "agent: "+format+"\n", args...)
+}
+
+// flags makes a flag set whose help is text, followed by the flags.
+func (p *Program) flags(name, text string) *flag.FlagSet {
+	f := flag.NewFlagSet(name, flag.ContinueOnError)
+	f.SetOutput(io.Discard)
+	f.Usage = func() {
+		fmt.Fprintln(p.Stdout, strings.TrimSpace(text)+"\n")
+		f.SetOutput(p.Stdout)
+		f.PrintDefaults()
+		f.SetOutput(io.Discard)
+	}
+	return f
+}
+
+// parse reads the flags. ok is false when the command is over, with exit code code.
+func (p *Program) parse(f *flag.FlagSet, args []string) (code int, ok bool) {
+	err := f.Parse(args)
+	switch {
+	case err == nil:
+		return 0, true
+	case errors.Is(err, flag.ErrHelp):
+		return exitOK, false
+	}
+	p.failf("%v; agent %s -h shows the flags", err, f.Name())
+	return exitUsage, false
+}
+
+// configFlags are the flags of every command that reads a configuration.
+type configFlags struct{ file, envFile string }
+
+func (c *configFlags) define(f *flag.FlagSet) {
+	f.StringVar(&c.file, "config", "agent.hcl", "the configuration `file`")
+	f.StringVar(&c.envFile, "env-file", "", "set the environment variables of this `file` first, as systemd's EnvironmentFile= does")
+}
+
+// load reads the configuration and prints its diagnostics. ok is false if there are
+// errors, and the command ends with exitUsage.
+func (p *Program) load(c configFlags, strict bool) (_ *config.Config, ok bool) {
+	cfg, diags, err := p.read(c, strict)
+	if err != nil {
+		p.failf("%v", err)
+		return nil, false
+	}
+	diags.Print(p.Stderr, isTerminal(p.Stderr))
+	return cfg, !diags.HasErrors()
+}
+
+func (p *Program) read(c configFlags, strict bool) (*config.Config, config.Diagnostics, error) {
+	if c.envFile != "" {
+		vars, err := config.ReadEnvFile(c.envFile)
+		if err != nil {
+			return nil, nil, err
+		}
+		for name, value := range vars {
+			if err := os.Setenv(name, value); err != nil {
+				return nil, nil, fmt.Errorf("%s: set %s: %w", c.envFile, name, err)
+			}
+		}
+	}
+	cfg, diags := config.Load(c.file, config.Options{
+		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
+		Strict:         strict,
+		Catalog:        p.configCatalog,
+	})
+	return cfg, diags, nil
+}
+
+func (p *Program) configCatalog(_ config.Agent, plugins []config.Plugin) (config.Catalog, error) {
+	if len(plugins) > 0 {
+		return nil, fmt.Errorf("plugin %q: this version runs its built-in plugins only; remove the plugin blocks", plugins[0].Type)
+	}
+	return p.catalog(slog.New(slog.DiscardHandler)), nil
+}
+
+// gatherEvents joins the words after -events, which may be separated by commas or by
+// spaces, so that the flag package sees one value.
+func gatherEvents(args []string) []string {
+	i := slices.IndexFunc(args, func(a string) bool { return a == "-events" || a == "--events" })
+	if i < 0 {
+		return args
+	}
+	end := i + 1
+	for end < len(args) && !strings.HasPrefix(args[end], "-") {
+		end++
+	}
+	out := append(slices.Clone(args[:i]), "-events="+strings.Join(args[i+1:end], ","))
+	return append(out, args[end:]...)
+}

@@ -1,0 +1,161 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/daemon"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/pipeline"
+)
+
+// How often a progress line is drawn anew, and how often the service logs its counts.
+const (
+	progressInterval = 200 * time.Millisecond
+	logInterval      = time.Minute
+)
+
+// A report tells a person what the pipelines do: a progress line on a terminal, a
+// summary line per pipeline at the end, and the service's counts in its log.
+type report struct {
+	daemon   *daemon.Daemon
+	out, tty io.Writer // tty is nil without a terminal or in the service
+	log      *slog.Logger
+	once     bool
+	began    time.Time
+	stop     chan struct{}
+	stopped  chan struct{}
+}
+
+func newReport(d *daemon.Daemon, stdout, stderr io.Writer, o daemon.Options) *report {
+	r := &report{daemon: d, out: stdout, log: o.Log, once: o.Once, stop: make(chan struct{}), stopped: make(chan struct{})}
+	if o.DryRun != nil {
+		r.out = stderr // standard output holds the events
+	}
+	if o.Once && isTerminal(stderr) {
+		r.tty = stderr
+	}
+	return r
+}
+
+func (r *report) start() {
+	r.began = time.Now()
+	go func() {
+		defer close(r.stopped)
+		if r.once && r.tty == nil {
+			<-r.stop
+			return
+		}
+		interval := logInterval
+		if r.once {
+			interval = progressInterval
+		}
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		before := int64(0)
+		for {
+			select {
+			case <-tick.C:
+			case <-r.stop:
+				return
+			}
+			if r.once {
+				fmt.Fprintf(r.tty, "\r\x1b[K%s", r.progress())
+			} else {
+				before = r.logCounts(before)
+			}
+		}
+	}()
+}
+
+func (r *report) end() {
+	close(r.stop)
+	<-r.stopped
+	if r.tty != nil {
+		fmt.Fprint(r.tty, "\r\x1b[K")
+	}
+	names, stats := r.daemon.Stats()
+	for i, s := range stats {
+		if r.once {
+			fmt.Fprintf(r.out, "pipeline %s: %s in %s\n", names[i], summary(s), time.Since(r.began).Round(10*time.Millisecond))
+		} else {
+			r.log.Info("stopped", logAttrs(names[i], s)...)
+		}
+	}
+}
+
+// progress is one line: splits, events, rate and time left.
+func (r *report) progress() string {
+	_, stats := r.daemon.Stats()
+	var taken, settled, read int64
+	for _, s := range stats {
+		taken += s.Taken
+		settled += s.Settled + s.Failed
+		read += s.Read
+	}
+	elapsed := time.Since(r.began)
+	line := fmt.Sprintf("%d of %d splits, %d events, %.0f events/s", settled, taken, read, float64(read)/elapsed.Seconds())
+	if settled > 0 && settled < taken {
+		left := time.Duration(float64(elapsed) * float64(taken-settled) / float64(settled))
+		line += fmt.Sprintf(", about %s left", left.Round(time.Second))
+	}
+	return line
+}
+
+// logCounts logs the counts of each pipeline if anything was settled since before.
+func (r *report) logCounts(before int64) int64 {
+	names, stats := r.daemon.Stats()
+	var now int64
+	for _, s := range stats {
+		now += s.Settled + s.Failed
+	}
+	if now != before {
+		for i, s := range stats {
+			r.log.Info("carried", logAttrs(names[i], s)...)
+		}
+	}
+	return now
+}
+
+// summary says what became of a pipeline's events. With several sinks each has its
+// own counts.
+func summary(s pipeline.Stats) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "read %d", s.Read)
+	for _, sink := range s.Sinks {
+		if len(s.Sinks) > 1 {
+			fmt.Fprintf(&b, ", %s:", sink.Name)
+		} else {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, " stored %d, duplicate %d, quarantined %d", sink.Stored, sink.Duplicate, sink.Quarantined)
+	}
+	fmt.Fprintf(&b, ", filtered %d", s.Filtered)
+	fmt.Fprintf(&b, "; splits: %d read, %d stored before, %d left unread", s.Settled, s.Known, s.Failed)
+	if s.Unevaluable > 0 {
+		fmt.Fprintf(&b, "; %d events kept because the filter could not be evaluated", s.Unevaluable)
+	}
+	return b.String()
+}
+
+func logAttrs(name string, s pipeline.Stats) []any {
+	attrs := []any{"pipeline", name, "splits", s.Settled, "unread", s.Failed, "read", s.Read, "filtered", s.Filtered}
+	for _, sink := range s.Sinks {
+		prefix := ""
+		if len(s.Sinks) > 1 {
+			prefix = sink.Name + "."
+		}
+		attrs = append(attrs, prefix+"stored", sink.Stored, prefix+"duplicate", sink.Duplicate, prefix+"quarantined", sink.Quarantined)
+	}
+	return attrs
+}
+
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/daemon"
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// drainTimeout bounds the writing of what was fetched before a stop. It stays below
+// systemd's 90 seconds and a queue's usual visibility.
+const drainTimeout = 25 * time.Second
+
+const runText = `
+agent carries events from the sources to the sinks of each pipeline of a configuration.
+
+  agent -config agent.hcl                          until SIGTERM, which writes what was fetched
+  agent -config agent.hcl -mode once               everything visible, then exit
+  agent -config agent.hcl -mode once -since 24h -events ConsoleLogin,AssumeRole -dry-run
+
+Other commands: validate, filter, migrate, version; agent help tells what they do.
+Times are 2026-11-01, "2026-11-01 13:00", RFC 3339, or 24h and 7d ago; in UTC unless they say otherwise.
+`
+
+// runFlags are the flags of the service.
+type runFlags struct {
+	configFlags
+	mode, events, since, until, pipeline, source string
+	dryRun                                       bool
+}
+
+func (p *Program) run(args []string) int {
+	var o runFlags
+	f := p.flags("", runText)
+	o.define(f)
+	f.StringVar(&o.mode, "mode", "service", "`service` or once")
+	f.StringVar(&o.events, "events", "", "event `names` that replace each pipeline's event_names")
+	f.StringVar(&o.since, "since", "", "only splits from this `time` on")
+	f.StringVar(&o.until, "until", "", "only splits before this `time`; a day alone means its end")
+	f.StringVar(&o.pipeline, "pipeline", "", "only the pipeline of this `name`")
+	f.StringVar(&o.source, "source", "", "only sources of this `type`, such as s3")
+	f.BoolVar(&o.dryRun, "dry-run", false, "with -mode once: print the events that would be stored, a line each, and store nothing")
+	if code, ok := p.parse(f, gatherEvents(args)); !ok {
+		return code
+	}
+	opts, err := o.options(f.Args(), time.Now())
+	if err != nil {
+		p.failf("%v", err)
+		return exitUsage
+	}
+	cfg, ok := p.load(o.configFlags, true)
+	if !ok {
+		return exitUsage
+	}
+	opts.Log = newLog(p.Stderr, cfg.Agent)
+	if o.dryRun {
+		opts.DryRun = p.Stdout
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		// The queued events, as much again for garbage, and the program itself.
+		debug.SetMemoryLimit(2*cfg.Agent.MemoryLimit + 24<<20)
+	}
+	return p.carry(cfg, opts)
+}
+
+// options turns the flags into what runs.
+func (o runFlags) options(rest []string, now time.Time) (daemon.Options, error) {
+	opts := daemon.Options{Once: o.mode == "once", Pipeline: o.pipeline, Source: o.source}
+	switch {
+	case len(rest) > 0:
+		return opts, fmt.Errorf("unexpected argument %q; agent -h shows the flags", rest[0])
+	case o.mode != "once" && o.mode != "service":
+		return opts, fmt.Errorf("-mode is service or once, not %q", o.mode)
+	case o.dryRun && !opts.Once:
+		return opts, errors.New("-dry-run goes with -mode once")
+	}
+	for _, name := range strings.Split(o.events, ",") {
+		if name = strings.TrimSpace(name); name != "" {
+			opts.Events = append(opts.Events, name)
+		}
+	}
+	var err error
+	if opts.Range, err = timeRange(o.since, o.until, now); err != nil {
+		return opts, err
+	}
+	return opts, nil
+}
+
+func timeRange(since, until string, now time.Time) (r sdk.TimeRange, err error) {
+	if since != "" {
+		if r.Since, err = config.ParseTime(since, now, false); err != nil {
+			return r, fmt.Errorf("-since: %w", err)
+		}
+	}
+	if until != "" {
+		if r.Until, err = config.ParseTime(until, now, true); err != nil {
+			return r, fmt.Errorf("-until: %w", err)
+		}
+	}
+	if !r.Since.IsZero() && !r.Until.IsZero() && !r.Since.Before(r.Until) {
+		return r, fmt.Errorf("-since %s is not before -until %s", since, until)
+	}
+	return r, nil
+}
+
+// carry runs the pipelines. The first SIGTERM or SIGINT drains, a second one stops at
+// once.
+func (p *Program) carry(cfg *config.Config, opts daemon.Options) int {
+	d, err := daemon.New(cfg, p.catalog(opts.Log), opts)
+	if err != nil {
+		p.failf("%v", err)
+		return exitFailed
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	go stopOn(signals, d, cancel, opts.Log)
+
+	report := newReport(d, p.Stdout, p.Stderr, opts)
+	report.start()
+	err = d.Run(ctx)
+	report.end()
+	if err != nil {
+		p.failf("%v", err)
+		return exitFailed
+	}
+	return exitOK
+}
+
+var (
+	errSecondSignal = errors.New("stopped by a second signal; what was not stored is read again by the next run")
+	errDrainTimeout = fmt.Errorf("draining took longer than %s; what was not stored is read again by the next run", drainTimeout)
+)
+
+func stopOn(signals <-chan os.Signal, d *daemon.Daemon, cancel context.CancelCauseFunc, log *slog.Logger) {
+	s := <-signals
+	log.Info("stopping: writing what has been fetched; a second signal stops at once", "signal", s.String())
+	d.Drain()
+	select {
+	case <-signals:
+		cancel(errSecondSignal)
+	case <-time.After(drainTimeout):
+		cancel(errDrainTimeout)
+	}
+}
