@@ -56,7 +56,8 @@ const (
 	StatusInvalid Status = "invalid"
 )
 
-// Quarantined is a record, or a whole split, that is kept aside with its reason.
+// Quarantined is a record, or a whole split, that is kept aside with its reason. Each
+// counts as one quarantined record of its split.
 type Quarantined struct {
 	Source  string
 	Split   string

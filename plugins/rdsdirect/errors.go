@@ -1,0 +1,150 @@
+package rdsdirect
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+var errNotUUID = errors.New("not a UUID")
+
+// migrate is the command that puts right whatever is wrong with the schema.
+const migrate = "run: agent migrate -config agent.hcl"
+
+// SQLSTATEs (postgresql.org/docs/current/errcodes-appendix.html).
+const (
+	classData        = "22"
+	classConstraint  = "23"
+	classLogin       = "28"
+	classNameOrRight = "42" // also what a statement gets that does not fit the tables
+	classLimit       = "54"
+	classShutdown    = "57P"
+
+	codeForeignKey   = "23503"
+	codeUnique       = "23505"
+	codeReadOnly     = "25006"
+	codeNoDatabase   = "3D000"
+	codeNoSchema     = "3F000"
+	codeNoPrivilege  = "42501"
+	groupForeignKeys = "_group_id_fkey" // how the names of the keys to table groups end
+)
+
+// dataError gives the error of a statement that stores events its class: [sdk.Invalid]
+// if the server refused the data, so that the agent looks for the event at fault.
+// dataError of nil is nil.
+func dataError(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s: %w", doing, err)
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code == codeUnique || isUnknownGroup(pg) {
+		return err
+	}
+	switch pg.Code[:2] {
+	case classData, classConstraint, classLimit:
+		return sdk.Invalid(err)
+	}
+	return err
+}
+
+func isUnknownGroup(pg *pgconn.PgError) bool {
+	return pg.Code == codeForeignKey && strings.HasSuffix(pg.ConstraintName, groupForeignKeys)
+}
+
+// mustReconnect says that the pool's other connections are no better: they lead to a
+// server that has become read-only, or is going down.
+func mustReconnect(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (pg.Code == codeReadOnly || strings.HasPrefix(pg.Code, classShutdown))
+}
+
+// explain gives an error its class, and says in a sentence what somebody has to do
+// about one that does not pass by itself. Errors that already have a class keep it.
+//
+// Whatever is not known stays an error to retry: deadlocks, lock timeouts, too many
+// connections, a full disk, a shutdown, a server that has become read-only.
+func (s *Sink) explain(err error) error {
+	if sdk.IsInvalid(err) || sdk.IsDenied(err) {
+		return err
+	}
+	var connect *pgconn.ConnectError
+	isConnect := errors.As(err, &connect)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		if isConnect {
+			err = pg // instead of pgx's account of every address it tried
+		}
+		if sentence := s.sentence(pg); sentence != "" {
+			return sdk.Denied(fmt.Errorf("%s: %w", sentence, err))
+		}
+	}
+	if !isConnect {
+		return err
+	}
+	err = fmt.Errorf("connect to %s: %w", s.settings.address(), oneLine{connectCause(connect)})
+	if isCertificateFault(err) {
+		return sdk.Denied(fmt.Errorf("%w (check host, sslmode and sslrootcert)", err))
+	}
+	return err
+}
+
+// sentence is what to do about an error of the server, or "".
+func (s *Sink) sentence(pg *pgconn.PgError) string {
+	switch {
+	case strings.HasPrefix(pg.Code, classLogin):
+		return fmt.Sprintf("%s refuses user %q (check user, password and sslmode)", s.settings.address(), s.settings.User)
+	case pg.Code == codeNoDatabase:
+		return fmt.Sprintf("there is no database %q on %s (check database)", s.settings.Database, s.settings.address())
+	case isUnknownGroup(pg):
+		return fmt.Sprintf("group %s is not in database %q (%s)", s.group, s.settings.Database, migrate)
+	case pg.Code == codeNoPrivilege:
+		return fmt.Sprintf("user %q lacks a privilege in database %q (%s)", s.settings.User, s.settings.Database, migrate)
+	case pg.Code == codeNoSchema, strings.HasPrefix(pg.Code, classNameOrRight):
+		return fmt.Sprintf("database %q does not have the tables of this program (%s)", s.settings.Database, migrate)
+	}
+	return ""
+}
+
+// connectCause is why a connection could not be made, without the settings and the
+// address that pgx puts in front.
+func connectCause(connect *pgconn.ConnectError) error {
+	cause := connect.Unwrap()
+	if inner := errors.Unwrap(cause); inner != nil {
+		return inner
+	}
+	return cause
+}
+
+// isCertificateFault says that the server showed a certificate that sslmode refuses.
+func isCertificateFault(err error) bool {
+	var (
+		verification *tls.CertificateVerificationError // verify-full
+		authority    x509.UnknownAuthorityError        // verify-ca
+		invalid      x509.CertificateInvalidError
+	)
+	return errors.As(err, &verification) || errors.As(err, &authority) || errors.As(err, &invalid)
+}
+
+// oneLine is an error whose text is one line: pgx writes a line for each address.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
+
+func (e oneLine) Unwrap() error { return e.error }
+
+// withoutConnString takes the cause out of an error of pgx that quotes the connection
+// string.
+func withoutConnString(err error) error {
+	var parse *pgconn.ParseConfigError
+	if errors.As(err, &parse) && parse.Unwrap() != nil {
+		return parse.Unwrap()
+	}
+	return err
+}

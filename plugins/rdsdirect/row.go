@@ -1,0 +1,100 @@
+package rdsdirect
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// awsTime is the one form in which AWS writes eventTime, and in which the view gives
+// it back from the column event_time.
+const awsTime = "2006-01-02T15:04:05Z"
+
+// A row is what the tables events and cloudtrail hold of an event. Its texts lie in
+// the event's Raw where they can.
+type row struct {
+	event  int // index into Batch.Events
+	id     uuid.UUID
+	time   time.Time
+	origin string // the split
+
+	cells      [len(fields)][]byte // each field's text; nil is SQL NULL
+	sourceIP   []byte              // sourceIPAddress if it is one
+	additional []byte              // a JSON object, or nil
+
+	hasTime bool   // the record has eventTime as the column event_time gives it back
+	record  []byte // the record as jsonb takes it
+	raw     []byte // the record's own bytes, only if record does not say the same
+}
+
+// A rowMaker makes rows of events. It is for one goroutine.
+type rowMaker struct {
+	group uuid.UUID
+	scan  scanner
+}
+
+// make fills r from e. It fails if the record is not a JSON object and so can never be
+// a row.
+func (m *rowMaker) make(r *row, e *sdk.Event) error {
+	at := rowTime(e.Time)
+	*r = row{id: rowID(m.group, e.ID, at), time: at, record: e.Raw}
+	members, err := m.scan.scan(e.Raw, false)
+	if err != nil {
+		if r.record, err = sanitise(e.Raw); err != nil {
+			return err
+		}
+		r.raw = e.Raw
+		if members, err = m.scan.scan(r.record, true); err != nil {
+			return fmt.Errorf("sanitised record: %w", err)
+		}
+	}
+	for _, member := range members {
+		if err := r.place(member); err != nil {
+			return fmt.Errorf("field %q: %w", member.name, err)
+		}
+	}
+	if r.additional != nil {
+		r.additional = append(r.additional, '}')
+	}
+	if address, err := netip.ParseAddr(string(r.cells[sourceIPAddress])); err == nil && address.Zone() == "" {
+		r.sourceIP = []byte(address.String())
+	}
+	return nil
+}
+
+// place puts a member where it is given back unchanged.
+func (r *row) place(m member) error {
+	if string(m.name) == "eventTime" && string(m.value) == r.time.Format(`"`+awsTime+`"`) {
+		r.hasTime = true
+		return nil
+	}
+	if i, known := fieldIndex[string(m.name)]; known {
+		cell, err := fields[i].form.cell(m.value)
+		if err != nil {
+			return err
+		}
+		if cell != nil {
+			r.cells[i] = cell
+			return nil
+		}
+	}
+	return r.add(m)
+}
+
+func (r *row) add(m member) (err error) {
+	separator := byte(',')
+	if r.additional == nil {
+		separator = '{'
+	}
+	r.additional = append(r.additional, separator)
+	if r.additional, err = jsontext.AppendQuote(r.additional, m.name); err != nil {
+		return err
+	}
+	r.additional = append(append(r.additional, ':'), m.value...)
+	return nil
+}
