@@ -43,6 +43,7 @@ create table public.cloudtrail (
     id                              uuid generated always as (event_id) stored,
     event_id                        uuid not null,
     event_time                      timestamp not null,
+    has_event_time                  boolean not null default true,
     event_version                   text,
     event_source                    text,
     event_name                      text,
@@ -90,6 +91,8 @@ comment on column public.cloudtrail.id is
     'Same as event_id.';
 comment on column public.cloudtrail.event_id is
     'events.id of this event. The eventID that AWS gave it is in cloudtrail_event_id.';
+comment on column public.cloudtrail.has_event_time is
+    'The record''s eventTime is event_time, in the form YYYY-MM-DDTHH:MM:SSZ. Otherwise its eventTime, if it has one, is in additional.';
 comment on column public.cloudtrail.source_ip is
     'sourceIPAddress where it is an IP address; source_ip_address has the text as AWS wrote it.';
 comment on column public.cloudtrail.additional is

@@ -124,7 +124,7 @@ cross join lateral (
     select coalesce(jsonb_object_agg(f.name, f.value), '{}') as record
     from (values
         ('eventVersion', to_jsonb(c.event_version)),
-        ('eventTime', to_jsonb(to_char(nullif(c.event_time, timestamp '1970-01-01'), 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))),
+        ('eventTime', to_jsonb(to_char(case when c.has_event_time then c.event_time end, 'YYYY-MM-DD"T"HH24:MI:SS"Z"'))),
         ('eventSource', to_jsonb(c.event_source)),
         ('eventName', to_jsonb(c.event_name)),
         ('eventCategory', to_jsonb(c.event_category)),

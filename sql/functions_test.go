@@ -241,7 +241,7 @@ func TestRecordVariantsKeepsWhatDiffersOnce(t *testing.T) {
 	db := migrated(t)
 	writer := connect(t, db.DSN(db.Writer))
 	store(t, writer, event{id: eventA, time: "2021-07-28 10:00:00", fields: "event_name", values: `'X'`})
-	store(t, writer, event{id: eventB, time: "1970-01-01", fields: "event_name, sanitized, raw", values: `'?', true, 'X\000'`})
+	store(t, writer, event{id: eventB, time: "1970-01-01", fields: "has_event_time, event_name, sanitized, raw", values: `false, '?', true, 'X\000'`})
 	const stored = `{"eventName": "X", "eventTime": "2021-07-28T10:00:00Z"}`
 	for _, tc := range []struct {
 		name, id, time, record, raw string

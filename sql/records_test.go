@@ -2,6 +2,7 @@ package sql_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,14 +14,15 @@ func TestRecordsGivesTheRecordBack(t *testing.T) {
 		name, time, fields, values, want string
 	}{
 		{name: "nothing but its time", time: at, want: `{"eventTime": "2021-07-28T10:00:00Z"}`},
-		{name: "no time", time: "1970-01-01", want: `{}`},
+		{name: "no time", time: noTime, want: `{}`},
+		{name: "a time of its own that is the stand-in", time: "1970-01-01 00:00:00", want: `{"eventTime": "1970-01-01T00:00:00Z"}`},
 		{
 			name: "a time that the column cannot write", time: "2021-07-28 10:00:00.5",
 			fields: "additional", values: `'{"eventTime": "2021-07-28T10:00:00.500Z"}'`, want: `{"eventTime": "2021-07-28T10:00:00.500Z"}`,
 		},
-		{name: "an unusable time", time: "1970-01-01", fields: "additional", values: `'{"eventTime": "yesterday"}'`, want: `{"eventTime": "yesterday"}`},
+		{name: "an unusable time", time: noTime, fields: "additional", values: `'{"eventTime": "yesterday"}'`, want: `{"eventTime": "yesterday"}`},
 		{
-			name: "every text column", time: "1970-01-01",
+			name: "every text column", time: noTime,
 			fields: `event_version, event_source, event_name, event_category, event_type, aws_region, request_id, cloudtrail_event_id, shared_event_id,
 				recipient_account_id, source_ip_address, user_agent, error_code, error_message, api_version, vpc_endpoint_id, vpc_endpoint_account_id,
 				session_credential_from_console`,
@@ -30,24 +32,28 @@ func TestRecordsGivesTheRecordBack(t *testing.T) {
 				"errorMessage": "14", "apiVersion": "15", "vpcEndpointId": "16", "vpcEndpointAccountId": "17", "sessionCredentialFromConsole": "18"}`,
 		},
 		{
-			name: "every jsonb column", time: "1970-01-01",
+			name: "every jsonb column", time: noTime,
 			fields: `user_identity, request_parameters, response_elements, additional_event_data, service_event_details, resources, tls_details,
 				insight_details, addendum, edge_device_details, event_context`,
 			values: `'{"n": 1}', '{"n": 2}', '"HIDDEN"', '{}', '"text"', '[]', '{"n": 7}', '{"n": null}', '{"n": 9}', '0', 'false'`,
 			want: `{"userIdentity": {"n": 1}, "requestParameters": {"n": 2}, "responseElements": "HIDDEN", "additionalEventData": {}, "serviceEventDetails": "text",
 				"resources": [], "tlsDetails": {"n": 7}, "insightDetails": {"n": null}, "addendum": {"n": 9}, "edgeDeviceDetails": 0, "eventContext": false}`,
 		},
-		{name: "booleans", time: "1970-01-01", fields: "read_only, management_event", values: "false, true", want: `{"readOnly": false, "managementEvent": true}`},
+		{name: "booleans", time: noTime, fields: "read_only, management_event", values: "false, true", want: `{"readOnly": false, "managementEvent": true}`},
 		{
-			name: "explicit nulls, odd types and unknown fields", time: "1970-01-01", fields: "event_name, additional",
+			name: "explicit nulls, odd types and unknown fields", time: noTime, fields: "event_name, additional",
 			values: `'X', '{"responseElements": null, "readOnly": "true", "EVENTNAME": "Y", "new": {"a": [1, null]}}'`,
 			want:   `{"eventName": "X", "responseElements": null, "readOnly": "true", "EVENTNAME": "Y", "new": {"a": [1, null]}}`,
 		},
-		{name: "an address as AWS wrote it", time: "1970-01-01", fields: "source_ip, source_ip_address", values: "'2001:db8::1', '2001:DB8::1'", want: `{"sourceIPAddress": "2001:DB8::1"}`},
+		{name: "an address as AWS wrote it", time: noTime, fields: "source_ip, source_ip_address", values: "'2001:db8::1', '2001:DB8::1'", want: `{"sourceIPAddress": "2001:DB8::1"}`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			db := migrated(t)
-			store(t, connect(t, db.DSN(db.Writer)), event{id: eventA, time: tc.time, fields: tc.fields, values: tc.values})
+			fields, values := tc.fields, tc.values
+			if tc.time == noTime {
+				fields, values = strings.Join([]string{"has_event_time", fields}, ", "), strings.Join([]string{"false", values}, ", ")
+			}
+			store(t, connect(t, db.DSN(db.Writer)), event{id: eventA, time: tc.time, fields: strings.TrimSuffix(fields, ", "), values: strings.TrimSuffix(values, ", ")})
 			reader := connect(t, db.DSN(db.Reader))
 			exec(t, reader, "set timezone = 'Asia/Seoul'")
 			exec(t, reader, "set datestyle = 'German'")
@@ -57,6 +63,9 @@ func TestRecordsGivesTheRecordBack(t *testing.T) {
 		})
 	}
 }
+
+// noTime stands in event_time for a time that the record lacks.
+const noTime = "1970-01-01"
 
 func parse(t *testing.T, text []byte) (v map[string]any) {
 	t.Helper()
