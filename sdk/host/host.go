@@ -73,7 +73,7 @@ type Process struct {
 func Start(c Command, log *slog.Logger) (_ *Process, err error) {
 	dir, err := socketDir(c.Dir)
 	if err != nil {
-		return nil, err
+		return nil, sdk.Denied(err)
 	}
 	p := &Process{dir: dir, exited: make(chan struct{})}
 	lines := newLineLog(log)
@@ -161,9 +161,9 @@ func plainly(err error) error {
 	}
 	line, _, _ := strings.Cut(text, "\n")
 	if line == "" {
-		return errors.New("the program ended or closed its output before it shook hands; is it a plugin?")
+		return sdk.Denied(errors.New("the program ended or closed its output before it shook hands; is it a plugin?"))
 	}
-	return fmt.Errorf("the program printed %q where a plugin shakes hands; is it a plugin?", line)
+	return sdk.Denied(fmt.Errorf("the program printed %q where a plugin shakes hands; is it a plugin?", line))
 }
 
 // Describe asks what the plugin is.
