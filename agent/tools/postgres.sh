@@ -22,6 +22,11 @@ if find_programs; then exit 0; fi
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
 	echo "installing PostgreSQL's server programs: apt-get install postgresql" >&2
 	export DEBIAN_FRONTEND=noninteractive
+	# The package would also start a server of its own, which nobody asked for.
+	conf=/etc/postgresql-common/createcluster.conf
+	if [ ! -e "$conf" ]; then
+		mkdir -p "${conf%/*}" && echo 'create_main_cluster = false' >"$conf"
+	fi
 	apt-get -qq update </dev/null >&2
 	apt-get -qq install --yes --no-install-recommends postgresql </dev/null >&2
 	if find_programs; then exit 0; fi

@@ -89,7 +89,7 @@ func (l *lineLog) emit(line []byte) {
 		l.log.Warn("plugin logs too much, lines left out", "lines", l.dropped)
 		l.dropped = 0
 	}
-	l.log.LogAttrs(context.Background(), level, text, attrs...)
+	l.log.LogAttrs(context.Background(), level, text, attrs...) //nolint:sloglint // the plugin's own words
 }
 
 // take spends one token of a bucket of lineBurst that fills by linesASecond.

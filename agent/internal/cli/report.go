@@ -127,15 +127,15 @@ func (r *report) logCounts(before int64) int64 {
 func summary(s pipeline.Stats) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "read %d", s.Read)
-	for _, sink := range s.Sinks {
-		if len(s.Sinks) > 1 {
-			fmt.Fprintf(&b, ", %s:", sink.Name)
-		} else {
-			b.WriteByte(',')
+	if len(s.Sinks) == 1 {
+		sink := s.Sinks[0]
+		fmt.Fprintf(&b, ", stored %d, duplicate %d, filtered %d, quarantined %d", sink.Stored, sink.Duplicate, s.Filtered, sink.Quarantined)
+	} else {
+		fmt.Fprintf(&b, ", filtered %d", s.Filtered)
+		for _, sink := range s.Sinks {
+			fmt.Fprintf(&b, "; %s: stored %d, duplicate %d, quarantined %d", sink.Name, sink.Stored, sink.Duplicate, sink.Quarantined)
 		}
-		fmt.Fprintf(&b, " stored %d, duplicate %d, quarantined %d", sink.Stored, sink.Duplicate, sink.Quarantined)
 	}
-	fmt.Fprintf(&b, ", filtered %d", s.Filtered)
 	fmt.Fprintf(&b, "; splits: %d read, %d stored before, %d left unread", s.Settled, s.Known, s.Failed)
 	if s.Unevaluable > 0 {
 		fmt.Fprintf(&b, "; %d events kept because the filter could not be evaluated", s.Unevaluable)

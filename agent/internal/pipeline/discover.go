@@ -173,7 +173,7 @@ func (p *Pipeline) lacking(ctx context.Context, s *Source, splits []sdk.Split, p
 	reread := make([]bool, len(splits))
 	for _, l := range p.lanes {
 		var states []sdk.SplitState
-		err := p.retrySink(ctx, l.sink.Name, "asking the ledger", func() (err error) {
+		err := p.retrySink(ctx, l.sink.Name, "ask ledger", func() (err error) {
 			states, err = l.sink.Plugin.Done(ctx, sdk.DoneQuery{Pipeline: p.Name, Source: s.Type, Filter: p.filterID, Splits: ids})
 			return err
 		})

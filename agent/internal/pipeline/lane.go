@@ -58,7 +58,7 @@ func newLane(p *Pipeline, s Sink) *lane {
 // when the sink refuses for good, which only ends a run with Once.
 func (l *lane) run(ctx context.Context, fail func(error)) {
 	var writers int
-	err := l.p.retrySink(ctx, l.sink.Name, "opening the sink", func() (err error) {
+	err := l.p.retrySink(ctx, l.sink.Name, "open", func() (err error) {
 		writers, err = l.sink.Parallel(ctx)
 		return err
 	})

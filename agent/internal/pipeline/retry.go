@@ -66,7 +66,7 @@ func (p *Pipeline) retrySink(ctx context.Context, sink, what string, call func()
 		err := call()
 		if err == nil {
 			if t.n > 0 {
-				p.Log.Info(what+" works again", "sink", sink, "tries", t.n)
+				p.Log.Info("sink works again", "sink", sink, "call", what, "tries", t.n)
 			}
 			return nil
 		}
@@ -81,7 +81,7 @@ func (p *Pipeline) retrySink(ctx context.Context, sink, what string, call func()
 		if sdk.IsDenied(err) {
 			level = slog.LevelError
 		}
-		p.Log.Log(ctx, level, what+" failed, will retry", "sink", sink, "tries", t.n, "err", err)
+		p.Log.Log(ctx, level, "sink failed, will retry", "sink", sink, "call", what, "tries", t.n, "err", err)
 		if err := t.pause(ctx, err); err != nil {
 			return err
 		}

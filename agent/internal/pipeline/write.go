@@ -22,7 +22,7 @@ func (l *lane) write(ctx context.Context, b *batch) error {
 // invalid it halves the events until the culprits are alone and can be quarantined.
 func (l *lane) store(ctx context.Context, b *batch) error {
 	var res sdk.Result
-	err := l.p.retrySink(ctx, l.sink.Name, "writing", func() (err error) {
+	err := l.p.retrySink(ctx, l.sink.Name, "write", func() (err error) {
 		res, err = l.sink.Plugin.Write(ctx, l.toWrite(b))
 		return err
 	})
@@ -68,7 +68,7 @@ func (l *lane) insist(ctx context.Context, b *batch, err error) error {
 	var t tries
 	for {
 		t.failed()
-		l.p.Log.Error("writing failed, will retry", "sink", l.sink.Name, "tries", t.n, "err", err)
+		l.p.Log.Error("sink failed, will retry", "sink", l.sink.Name, "tries", t.n, "err", err)
 		if err := t.pause(ctx, sdk.Denied(err)); err != nil {
 			return err
 		}
