@@ -12,8 +12,8 @@
 // makes each event one row is a sink that recognises those IDs.
 //
 // A source or sink may have more methods than the contract asks for. The agent
-// finds them by type assertion: [Settler], [Ledger], [Parallel] and [io.Closer].
-// A value that wraps another one hides them, unless it has them too.
+// finds them by type assertion: [Settler], [Watcher], [Windowed], [Ledger],
+// [Parallel] and [io.Closer]. A value that wraps another one hides them, unless it has them too.
 package sdk
 
 import (
@@ -55,6 +55,27 @@ type Settled struct {
 	Split Split
 	// Err is nil for a split that is stored, and says why one was given up.
 	Err error
+}
+
+// A Watcher is a Source that is told of new splits, for instance by a queue. The
+// listing goes on beside it, as the net: what nobody announced is found there.
+type Watcher interface {
+	// Watch calls found with splits as they are announced, until ctx ends or an error
+	// stops it; the agent then calls it again. It is called once at a time, and only
+	// while the agent runs as a service. found blocks while the agent is busy and
+	// keeps its slice. A split that was announced is settled in the end, see [Settler],
+	// also one that the agent knew or was reading already.
+	Watch(ctx context.Context, found func([]Split) error) error
+}
+
+// Windowed is a Source for which listing a recent range costs much less than listing
+// everything, and whose splits rarely turn up long after their time. The agent then
+// lists the last hours at every poll, the last days every hour, five weeks every day,
+// and everything at the start and once a week. Any other source lists everything at
+// every poll.
+type Windowed interface {
+	// Windowed is never called.
+	Windowed()
 }
 
 // A Sink stores events.

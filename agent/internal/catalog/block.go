@@ -13,6 +13,7 @@ type Source struct{ *instance }
 var (
 	_ sdk.Source  = (*Source)(nil)
 	_ sdk.Settler = (*Source)(nil)
+	_ sdk.Watcher = (*Source)(nil)
 )
 
 // Discover implements [sdk.Source].
@@ -21,25 +22,46 @@ func (s *Source) Discover(ctx context.Context, r sdk.TimeRange, found func([]sdk
 	if err != nil {
 		return err
 	}
-	return s.worked(p, p.Source().Discover(ctx, r, found))
+	// A listing may be silent for as long as it finds nothing.
+	return s.outcome(p, p.Source().Discover(ctx, r, found))
 }
 
 // Fetch implements [sdk.Source].
 func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Event) error) error {
-	p, err := s.use(ctx)
-	if err != nil {
-		return err
-	}
-	return s.worked(p, p.Source().Fetch(ctx, split, emit))
+	return s.stream(ctx, func(ctx context.Context, p *running, alive func(func() error) error) error {
+		return p.Source().Fetch(ctx, split, func(events []sdk.Event) error {
+			return alive(func() error { return emit(events) })
+		})
+	})
 }
 
 // Settle implements [sdk.Settler]; it does nothing for a source that does not care.
 func (s *Source) Settle(ctx context.Context, settled []sdk.Settled) error {
+	return s.call(ctx, func(ctx context.Context, p *running) error {
+		if !p.Settles {
+			return nil
+		}
+		return p.Source().Settle(ctx, settled)
+	})
+}
+
+// Watch implements [sdk.Watcher]. It returns nil at once for a source that is told of
+// nothing.
+func (s *Source) Watch(ctx context.Context, found func([]sdk.Split) error) error {
 	p, err := s.use(ctx)
-	if err != nil || !p.Settles {
+	if err != nil || !p.Watches {
 		return err
 	}
-	return s.worked(p, p.Source().Settle(ctx, settled))
+	return s.outcome(p, p.Source().Watch(ctx, found))
+}
+
+// Windowed waits for the plugin to be open and tells whether it is [sdk.Windowed].
+func (s *Source) Windowed(ctx context.Context) (bool, error) {
+	p, err := s.use(ctx)
+	if err != nil {
+		return false, err
+	}
+	return p.Opened.Windowed, nil
 }
 
 // A Sink is a sink block's plugin. Its calls go to the process that runs at the
@@ -49,23 +71,21 @@ type Sink struct{ *instance }
 var _ sdk.Sink = (*Sink)(nil)
 
 // Write implements [sdk.Sink].
-func (s *Sink) Write(ctx context.Context, b sdk.Batch) (sdk.Result, error) {
-	p, err := s.use(ctx)
-	if err != nil {
-		return sdk.Result{}, err
-	}
-	res, err := p.Sink().Write(ctx, b)
-	return res, s.worked(p, err)
+func (s *Sink) Write(ctx context.Context, b sdk.Batch) (res sdk.Result, err error) {
+	err = s.call(ctx, func(ctx context.Context, p *running) (err error) {
+		res, err = p.Sink().Write(ctx, b)
+		return err
+	})
+	return res, err
 }
 
 // Done implements [sdk.Ledger]; it may only be called if Features says so.
-func (s *Sink) Done(ctx context.Context, q sdk.DoneQuery) ([]sdk.SplitState, error) {
-	p, err := s.use(ctx)
-	if err != nil {
-		return nil, err
-	}
-	states, err := p.Sink().Done(ctx, q)
-	return states, s.worked(p, err)
+func (s *Sink) Done(ctx context.Context, q sdk.DoneQuery) (states []sdk.SplitState, err error) {
+	err = s.call(ctx, func(ctx context.Context, p *running) (err error) {
+		states, err = p.Sink().Done(ctx, q)
+		return err
+	})
+	return states, err
 }
 
 // Features waits for the plugin to be open and tells whether it keeps the ledger,

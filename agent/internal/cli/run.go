@@ -128,6 +128,10 @@ func (p *Program) carry(cfg *config.Config, opts daemon.Options) int {
 	defer signal.Stop(signals)
 	go stopOn(signals, d, cancel, opts.Log)
 
+	if !opts.Once {
+		names, _ := d.Stats()
+		opts.Log.Info("carrying events until SIGTERM", "config", cfg.File, "pipelines", strings.Join(names, ", "))
+	}
 	report := newReport(d, p.Stdout, p.Stderr, opts)
 	report.start()
 	err = d.Run(ctx)

@@ -79,7 +79,8 @@ func (d *Daemon) build(pc config.Pipeline, memory int64, o Options) (*pipeline.P
 			return nil, err
 		}
 		out.Sources = append(out.Sources, pipeline.Source{
-			Type: s.Type, Plugin: plugin, Interval: s.Interval, Since: s.Since, MaxFiles: s.MaxFiles,
+			Type: s.Type, Plugin: plugin, Windowed: plugin.Windowed,
+			Interval: s.Interval, Since: s.Since, MaxFiles: s.MaxFiles,
 		})
 	}
 	if o.DryRun != nil {

@@ -17,43 +17,16 @@ const margin = time.Hour
 // A pass is one listing of a source and the tasks it led to.
 type pass struct {
 	tasks  sync.WaitGroup
+	limit  int // new splits to take; 0: all
 	listed int
 	taken  int
 	reread int
+	// announced says that the source told of the splits and waits to hear their end.
+	announced bool
 }
 
 // errEnough ends a listing that found as many new splits as the source may take.
 var errEnough = errors.New("enough splits for now")
-
-// poll lists a source again and again, and queues what its sinks lack. ctx ends the
-// taking in, alive also what was taken.
-func (p *Pipeline) poll(ctx, alive context.Context, s *Source, queue chan<- *task, fail func(error)) {
-	for {
-		ps, err := p.list(ctx, s, queue)
-		more := errors.Is(err, errEnough)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case p.Once && more:
-			// What was taken has to be in the ledger before the next listing.
-			ps.wait(alive)
-			continue
-		case p.Once:
-			if err != nil {
-				p.unread(err)
-				if errors.As(err, new(sinkError)) {
-					fail(err)
-				}
-			}
-			return
-		}
-		select {
-		case <-time.After(s.Interval):
-		case <-ctx.Done():
-			return
-		}
-	}
-}
 
 // wait returns when every task of the pass has come to an end, or ctx has.
 func (ps *pass) wait(ctx context.Context) {
@@ -70,16 +43,17 @@ type sinkError struct{ error }
 
 func (e sinkError) Unwrap() error { return e.error }
 
-// list lists the source once, trying again while that fails.
-func (p *Pipeline) list(ctx context.Context, s *Source, queue chan<- *task) (*pass, error) {
+// list lists the splits of the last back (0: all) once, trying again while that fails.
+func (p *Pipeline) list(ctx context.Context, s *Source, back time.Duration, queue chan<- *task) (*pass, error) {
 	var t tries
 	for {
-		ps := &pass{}
-		err := s.Plugin.Discover(ctx, p.rangeOf(s), func(splits []sdk.Split) error {
-			return p.offer(ctx, s, splits, ps, queue)
+		ps := &pass{limit: s.MaxFiles}
+		r := p.rangeOf(s, back)
+		err := s.Plugin.Discover(ctx, r, func(splits []sdk.Split) error {
+			return p.offer(ctx, s, r, splits, ps, queue)
 		})
 		if err == nil || errors.Is(err, errEnough) {
-			p.logPass(s, ps)
+			p.logPass(s, ps, back)
 			return ps, err
 		}
 		if ctx.Err() != nil || errors.As(err, new(sinkError)) {
@@ -96,15 +70,16 @@ func (p *Pipeline) list(ctx context.Context, s *Source, queue chan<- *task) (*pa
 	}
 }
 
-func (p *Pipeline) logPass(s *Source, ps *pass) {
+func (p *Pipeline) logPass(s *Source, ps *pass, back time.Duration) {
 	if ps.reread > 0 {
 		p.Log.Info("reading splits again that were read under another filter", "source", s.Type, "splits", ps.reread)
 	}
-	p.Log.Debug("listed", "source", s.Type, "splits", ps.listed, "new", ps.taken)
+	p.Log.Debug("listed", "source", s.Type, "back", back, "splits", ps.listed, "new", ps.taken)
 }
 
-// rangeOf is the range that is asked of a source.
-func (p *Pipeline) rangeOf(s *Source) sdk.TimeRange {
+// rangeOf is the range that is asked of a source: what the user chose, and of it the
+// last back.
+func (p *Pipeline) rangeOf(s *Source, back time.Duration) sdk.TimeRange {
 	r := p.Range
 	if !r.Since.IsZero() {
 		r.Since = r.Since.Add(-margin)
@@ -115,34 +90,38 @@ func (p *Pipeline) rangeOf(s *Source) sdk.TimeRange {
 	if s.Since.After(r.Since) {
 		r.Since = s.Since
 	}
+	if from := time.Now().Add(-back); back > 0 && from.After(r.Since) {
+		r.Since = from
+	}
 	return r
 }
 
 // offer takes one page of a listing: it settles what every sink has, and queues the
 // rest for those sinks that lack it.
-func (p *Pipeline) offer(ctx context.Context, s *Source, splits []sdk.Split, ps *pass, queue chan<- *task) error {
-	r := p.rangeOf(s)
+func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits []sdk.Split, ps *pass, queue chan<- *task) error {
 	var fresh []sdk.Split
+	var known []sdk.Settled
 	for _, split := range splits {
-		if r.Contains(split.Time) && !p.isInFlight(s, split) {
+		switch {
+		case p.isInFlight(s, split):
+		case r.Contains(split.Time):
 			fresh = append(fresh, split)
+		case ps.announced:
+			// Nobody wants it, and the source waits to hear of it.
+			known = append(known, sdk.Settled{Split: split})
 		}
 	}
 	ps.listed += len(fresh)
-	if len(fresh) == 0 {
-		return nil
-	}
 	lacking, err := p.lacking(ctx, s, fresh, ps)
 	if err != nil {
 		return err
 	}
-	var known []sdk.Settled
 	for i, split := range fresh {
 		if len(lacking[i]) == 0 {
 			known = append(known, sdk.Settled{Split: split})
 			continue
 		}
-		if s.MaxFiles > 0 && ps.taken == s.MaxFiles {
+		if ps.limit > 0 && ps.taken == ps.limit {
 			return errEnough
 		}
 		if !p.claim(s, split) {
@@ -170,6 +149,9 @@ func (p *Pipeline) lacking(ctx context.Context, s *Source, splits []sdk.Split, p
 		ids[i] = split.ID
 	}
 	lacking := make([][]*lane, len(splits))
+	if len(splits) == 0 {
+		return lacking, nil
+	}
 	reread := make([]bool, len(splits))
 	for _, l := range p.lanes {
 		var states []sdk.SplitState

@@ -28,6 +28,12 @@ type fakeSource struct {
 	midway   func(split string, attempt int) error // after half of the events
 	discover func(attempt int) error
 
+	windowed  bool
+	announces bool
+	announced chan []sdk.Split
+	ranges    []sdk.TimeRange
+	times     map[string]time.Time
+
 	listings int
 	fetched  map[string]int
 	settled  map[string]error
@@ -58,6 +64,7 @@ func (s *fakeSource) addEvents(split string, events ...sdk.Event) *fakeSource {
 func (s *fakeSource) Discover(_ context.Context, r sdk.TimeRange, found func([]sdk.Split) error) error {
 	s.mu.Lock()
 	s.listings++
+	s.ranges = append(s.ranges, r)
 	n, splits := s.listings, slices.Clone(s.splits)
 	s.mu.Unlock()
 	if s.discover != nil {
@@ -68,7 +75,7 @@ func (s *fakeSource) Discover(_ context.Context, r sdk.TimeRange, found func([]s
 	for page := range slices.Chunk(splits, 3) {
 		var out []sdk.Split
 		for _, id := range page {
-			out = append(out, sdk.Split{ID: id, Bytes: 100})
+			out = append(out, sdk.Split{ID: id, Time: s.times[id], Bytes: 100})
 		}
 		if err := found(out); err != nil {
 			return err
@@ -100,6 +107,20 @@ func (s *fakeSource) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk
 	return nil
 }
 
+func (s *fakeSource) Watch(ctx context.Context, found func([]sdk.Split) error) error {
+	for s.announces {
+		select {
+		case splits := <-s.announced:
+			if err := found(splits); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
 func (s *fakeSource) Settle(_ context.Context, settled []sdk.Settled) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -107,6 +128,14 @@ func (s *fakeSource) Settle(_ context.Context, settled []sdk.Settled) error {
 		s.settled[x.Split.ID] = x.Err
 	}
 	return nil
+}
+
+// outcome is how a split was settled, if it was.
+func (s *fakeSource) outcome(split string) (err error, settled bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	err, settled = s.settled[split]
+	return err, settled
 }
 
 // fakeSink keeps rows and ledger in memory, and changes them together as a database's
@@ -266,12 +295,15 @@ func (s *fakeSink) check(t *testing.T, n int) {
 // config is a pipeline from one source to sinks, with Once.
 func config(source *fakeSource, sinks ...*fakeSink) pipeline.Config {
 	c := pipeline.Config{
-		Name:    "test",
-		Sources: []pipeline.Source{{Type: "fake", Plugin: source, Interval: time.Minute}},
-		Batch:   pipeline.Batch{MaxEvents: 10, MaxBytes: 1 << 20, Linger: time.Second},
-		Memory:  32 << 20,
-		Once:    true,
-		Log:     slog.New(slog.DiscardHandler),
+		Name: "test",
+		Sources: []pipeline.Source{{
+			Type: "fake", Plugin: source, Interval: time.Minute,
+			Windowed: func(context.Context) (bool, error) { return source.windowed, nil },
+		}},
+		Batch:  pipeline.Batch{MaxEvents: 10, MaxBytes: 1 << 20, Linger: time.Second},
+		Memory: 32 << 20,
+		Once:   true,
+		Log:    slog.New(slog.DiscardHandler),
 	}
 	for i, s := range sinks {
 		c.Sinks = append(c.Sinks, pipeline.Sink{

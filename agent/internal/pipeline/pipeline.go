@@ -4,8 +4,8 @@
 // What crosses a crash is the ledger alone, kept by each sink with its rows. A crash
 // anywhere repeats whole splits, which the events' ids make harmless.
 //
-// The files follow the event: discover.go, fetch.go, lane.go (batching), write.go,
-// settle.go.
+// The files follow the event: poll.go, discover.go, fetch.go, lane.go (batching),
+// write.go, settle.go.
 package pipeline
 
 import (
@@ -44,7 +44,10 @@ type Source struct {
 	Plugin interface {
 		sdk.Source
 		sdk.Settler
+		sdk.Watcher
 	}
+	// Windowed tells whether the source is [sdk.Windowed], once it is open.
+	Windowed func(context.Context) (bool, error)
 	Interval time.Duration // from the end of one listing to the next
 	Since    time.Time     // splits before are not read; zero: all
 	MaxFiles int           // new splits taken per listing; 0: all
@@ -128,14 +131,14 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		}
 	}()
 
-	queue := make(chan *task)
+	q := newQueue()
 	var polling, fetching, writing sync.WaitGroup
 	for i := range p.Sources {
-		polling.Go(func() { p.poll(intake, ctx, &p.Sources[i], queue, fail) })
+		polling.Go(func() { p.poll(intake, ctx, &p.Sources[i], q, fail) })
 	}
 	for range fetchers {
 		fetching.Go(func() {
-			for t := range queue {
+			for t := q.next(); t != nil; t = q.next() {
 				p.fetch(intake, ctx, t)
 			}
 		})
@@ -145,7 +148,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 
 	polling.Wait()
-	close(queue)
+	q.close()
 	fetching.Wait()
 	for _, l := range p.lanes {
 		close(l.in)

@@ -93,9 +93,8 @@ type DescribeResponse struct {
 	Type    string `protobuf:"bytes,2,opt,name=type,proto3" json:"type,omitempty"`
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
 	// Version of the SDK the plugin was built with.
-	SdkVersion string `protobuf:"bytes,4,opt,name=sdk_version,json=sdkVersion,proto3" json:"sdk_version,omitempty"`
-	// "settle" for sources; "ledger" and "parallel" for sinks.
-	Features []string `protobuf:"bytes,5,rep,name=features,proto3" json:"features,omitempty"`
+	SdkVersion string   `protobuf:"bytes,4,opt,name=sdk_version,json=sdkVersion,proto3" json:"sdk_version,omitempty"`
+	Features   []string `protobuf:"bytes,5,rep,name=features,proto3" json:"features,omitempty"`
 	// The settings, as the JSON form of schema.Block.
 	Schema        []byte `protobuf:"bytes,6,opt,name=schema,proto3" json:"schema,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -382,7 +381,8 @@ type OpenResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many calls of Write at a time serve the sink best.
 	Parallel int32 `protobuf:"varint,1,opt,name=parallel,proto3" json:"parallel,omitempty"`
-	// What this open value can do; replaces the features of Describe.
+	// What this open value can do: "settle", "watch" and "windowed" for sources;
+	// "ledger" and "parallel" for sinks.
 	Features      []string `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1017,6 +1017,86 @@ func (*SettleResponse) Descriptor() ([]byte, []int) {
 	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
+type WatchRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchRequest) Reset() {
+	*x = WatchRequest{}
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchRequest) ProtoMessage() {}
+
+func (x *WatchRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
+func (*WatchRequest) Descriptor() ([]byte, []int) {
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+}
+
+type WatchResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Splits        []*Split               `protobuf:"bytes,1,rep,name=splits,proto3" json:"splits,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchResponse) Reset() {
+	*x = WatchResponse{}
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchResponse) ProtoMessage() {}
+
+func (x *WatchResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
+func (*WatchResponse) Descriptor() ([]byte, []int) {
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *WatchResponse) GetSplits() []*Split {
+	if x != nil {
+		return x.Splits
+	}
+	return nil
+}
+
 type WriteRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Pipeline      string                 `protobuf:"bytes,1,opt,name=pipeline,proto3" json:"pipeline,omitempty"`
@@ -1030,7 +1110,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1042,7 +1122,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1055,7 +1135,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WriteRequest) GetPipeline() string {
@@ -1104,7 +1184,7 @@ type Span struct {
 
 func (x *Span) Reset() {
 	*x = Span{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1116,7 +1196,7 @@ func (x *Span) String() string {
 func (*Span) ProtoMessage() {}
 
 func (x *Span) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1129,7 +1209,7 @@ func (x *Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Span.ProtoReflect.Descriptor instead.
 func (*Span) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Span) GetSource() string {
@@ -1172,7 +1252,7 @@ type Completion struct {
 
 func (x *Completion) Reset() {
 	*x = Completion{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1184,7 +1264,7 @@ func (x *Completion) String() string {
 func (*Completion) ProtoMessage() {}
 
 func (x *Completion) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1197,7 +1277,7 @@ func (x *Completion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completion.ProtoReflect.Descriptor instead.
 func (*Completion) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Completion) GetSource() string {
@@ -1284,7 +1364,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1296,7 +1376,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1309,7 +1389,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Quarantined) GetSource() string {
@@ -1365,7 +1445,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1377,7 +1457,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1390,7 +1470,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *WriteResponse) GetRejected() []*Reject {
@@ -1417,7 +1497,7 @@ type Reject struct {
 
 func (x *Reject) Reset() {
 	*x = Reject{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1429,7 +1509,7 @@ func (x *Reject) String() string {
 func (*Reject) ProtoMessage() {}
 
 func (x *Reject) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1442,7 +1522,7 @@ func (x *Reject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reject.ProtoReflect.Descriptor instead.
 func (*Reject) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Reject) GetIndex() int64 {
@@ -1471,7 +1551,7 @@ type DoneRequest struct {
 
 func (x *DoneRequest) Reset() {
 	*x = DoneRequest{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1483,7 +1563,7 @@ func (x *DoneRequest) String() string {
 func (*DoneRequest) ProtoMessage() {}
 
 func (x *DoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1496,7 +1576,7 @@ func (x *DoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoneRequest.ProtoReflect.Descriptor instead.
 func (*DoneRequest) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DoneRequest) GetPipeline() string {
@@ -1537,7 +1617,7 @@ type DoneResponse struct {
 
 func (x *DoneResponse) Reset() {
 	*x = DoneResponse{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1549,7 +1629,7 @@ func (x *DoneResponse) String() string {
 func (*DoneResponse) ProtoMessage() {}
 
 func (x *DoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1562,7 +1642,7 @@ func (x *DoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoneResponse.ProtoReflect.Descriptor instead.
 func (*DoneResponse) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DoneResponse) GetStates() []uint32 {
@@ -1640,7 +1720,10 @@ const file_agent_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x05split\x18\x01 \x01(\v2\x16.agent.plugin.v1.SplitR\x05split\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\rR\x04code\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\"\x10\n" +
-	"\x0eSettleResponse\"\x80\x02\n" +
+	"\x0eSettleResponse\"\x0e\n" +
+	"\fWatchRequest\"?\n" +
+	"\rWatchResponse\x12.\n" +
+	"\x06splits\x18\x01 \x03(\v2\x16.agent.plugin.v1.SplitR\x06splits\"\x80\x02\n" +
 	"\fWriteRequest\x12\x1a\n" +
 	"\bpipeline\x18\x01 \x01(\tR\bpipeline\x12.\n" +
 	"\x06events\x18\x02 \x03(\v2\x16.agent.plugin.v1.EventR\x06events\x12+\n" +
@@ -1690,11 +1773,12 @@ const file_agent_plugin_v1_plugin_proto_rawDesc = "" +
 	"\bDescribe\x12 .agent.plugin.v1.DescribeRequest\x1a!.agent.plugin.v1.DescribeResponse\x12O\n" +
 	"\bValidate\x12 .agent.plugin.v1.ValidateRequest\x1a!.agent.plugin.v1.ValidateResponse\x12C\n" +
 	"\x04Open\x12\x1c.agent.plugin.v1.OpenRequest\x1a\x1d.agent.plugin.v1.OpenResponse\x12F\n" +
-	"\x05Close\x12\x1d.agent.plugin.v1.CloseRequest\x1a\x1e.agent.plugin.v1.CloseResponse2\xf0\x01\n" +
+	"\x05Close\x12\x1d.agent.plugin.v1.CloseRequest\x1a\x1e.agent.plugin.v1.CloseResponse2\xba\x02\n" +
 	"\x06Source\x12Q\n" +
 	"\bDiscover\x12 .agent.plugin.v1.DiscoverRequest\x1a!.agent.plugin.v1.DiscoverResponse0\x01\x12H\n" +
 	"\x05Fetch\x12\x1d.agent.plugin.v1.FetchRequest\x1a\x1e.agent.plugin.v1.FetchResponse0\x01\x12I\n" +
-	"\x06Settle\x12\x1e.agent.plugin.v1.SettleRequest\x1a\x1f.agent.plugin.v1.SettleResponse2\x93\x01\n" +
+	"\x06Settle\x12\x1e.agent.plugin.v1.SettleRequest\x1a\x1f.agent.plugin.v1.SettleResponse\x12H\n" +
+	"\x05Watch\x12\x1d.agent.plugin.v1.WatchRequest\x1a\x1e.agent.plugin.v1.WatchResponse0\x012\x93\x01\n" +
 	"\x04Sink\x12F\n" +
 	"\x05Write\x12\x1d.agent.plugin.v1.WriteRequest\x1a\x1e.agent.plugin.v1.WriteResponse\x12C\n" +
 	"\x04Done\x12\x1c.agent.plugin.v1.DoneRequest\x1a\x1d.agent.plugin.v1.DoneResponseBDZBgithub.com/s-developer-team-inu/inu-logsmith/sdk/internal/pluginv1b\x06proto3"
@@ -1711,7 +1795,7 @@ func file_agent_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_agent_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_agent_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_agent_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_agent_plugin_v1_plugin_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: agent.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 1: agent.plugin.v1.DescribeResponse
@@ -1731,53 +1815,58 @@ var file_agent_plugin_v1_plugin_proto_goTypes = []any{
 	(*SettleRequest)(nil),    // 15: agent.plugin.v1.SettleRequest
 	(*Settled)(nil),          // 16: agent.plugin.v1.Settled
 	(*SettleResponse)(nil),   // 17: agent.plugin.v1.SettleResponse
-	(*WriteRequest)(nil),     // 18: agent.plugin.v1.WriteRequest
-	(*Span)(nil),             // 19: agent.plugin.v1.Span
-	(*Completion)(nil),       // 20: agent.plugin.v1.Completion
-	(*Quarantined)(nil),      // 21: agent.plugin.v1.Quarantined
-	(*WriteResponse)(nil),    // 22: agent.plugin.v1.WriteResponse
-	(*Reject)(nil),           // 23: agent.plugin.v1.Reject
-	(*DoneRequest)(nil),      // 24: agent.plugin.v1.DoneRequest
-	(*DoneResponse)(nil),     // 25: agent.plugin.v1.DoneResponse
-	nil,                      // 26: agent.plugin.v1.OpenRequest.EnvironmentEntry
+	(*WatchRequest)(nil),     // 18: agent.plugin.v1.WatchRequest
+	(*WatchResponse)(nil),    // 19: agent.plugin.v1.WatchResponse
+	(*WriteRequest)(nil),     // 20: agent.plugin.v1.WriteRequest
+	(*Span)(nil),             // 21: agent.plugin.v1.Span
+	(*Completion)(nil),       // 22: agent.plugin.v1.Completion
+	(*Quarantined)(nil),      // 23: agent.plugin.v1.Quarantined
+	(*WriteResponse)(nil),    // 24: agent.plugin.v1.WriteResponse
+	(*Reject)(nil),           // 25: agent.plugin.v1.Reject
+	(*DoneRequest)(nil),      // 26: agent.plugin.v1.DoneRequest
+	(*DoneResponse)(nil),     // 27: agent.plugin.v1.DoneResponse
+	nil,                      // 28: agent.plugin.v1.OpenRequest.EnvironmentEntry
 }
 var file_agent_plugin_v1_plugin_proto_depIdxs = []int32{
 	4,  // 0: agent.plugin.v1.ValidateResponse.faults:type_name -> agent.plugin.v1.Fault
-	26, // 1: agent.plugin.v1.OpenRequest.environment:type_name -> agent.plugin.v1.OpenRequest.EnvironmentEntry
+	28, // 1: agent.plugin.v1.OpenRequest.environment:type_name -> agent.plugin.v1.OpenRequest.EnvironmentEntry
 	11, // 2: agent.plugin.v1.DiscoverResponse.splits:type_name -> agent.plugin.v1.Split
 	11, // 3: agent.plugin.v1.FetchRequest.split:type_name -> agent.plugin.v1.Split
 	14, // 4: agent.plugin.v1.FetchResponse.events:type_name -> agent.plugin.v1.Event
 	16, // 5: agent.plugin.v1.SettleRequest.settled:type_name -> agent.plugin.v1.Settled
 	11, // 6: agent.plugin.v1.Settled.split:type_name -> agent.plugin.v1.Split
-	14, // 7: agent.plugin.v1.WriteRequest.events:type_name -> agent.plugin.v1.Event
-	19, // 8: agent.plugin.v1.WriteRequest.spans:type_name -> agent.plugin.v1.Span
-	20, // 9: agent.plugin.v1.WriteRequest.completed:type_name -> agent.plugin.v1.Completion
-	21, // 10: agent.plugin.v1.WriteRequest.quarantine:type_name -> agent.plugin.v1.Quarantined
-	11, // 11: agent.plugin.v1.Completion.split:type_name -> agent.plugin.v1.Split
-	23, // 12: agent.plugin.v1.WriteResponse.rejected:type_name -> agent.plugin.v1.Reject
-	0,  // 13: agent.plugin.v1.Control.Describe:input_type -> agent.plugin.v1.DescribeRequest
-	2,  // 14: agent.plugin.v1.Control.Validate:input_type -> agent.plugin.v1.ValidateRequest
-	5,  // 15: agent.plugin.v1.Control.Open:input_type -> agent.plugin.v1.OpenRequest
-	7,  // 16: agent.plugin.v1.Control.Close:input_type -> agent.plugin.v1.CloseRequest
-	9,  // 17: agent.plugin.v1.Source.Discover:input_type -> agent.plugin.v1.DiscoverRequest
-	12, // 18: agent.plugin.v1.Source.Fetch:input_type -> agent.plugin.v1.FetchRequest
-	15, // 19: agent.plugin.v1.Source.Settle:input_type -> agent.plugin.v1.SettleRequest
-	18, // 20: agent.plugin.v1.Sink.Write:input_type -> agent.plugin.v1.WriteRequest
-	24, // 21: agent.plugin.v1.Sink.Done:input_type -> agent.plugin.v1.DoneRequest
-	1,  // 22: agent.plugin.v1.Control.Describe:output_type -> agent.plugin.v1.DescribeResponse
-	3,  // 23: agent.plugin.v1.Control.Validate:output_type -> agent.plugin.v1.ValidateResponse
-	6,  // 24: agent.plugin.v1.Control.Open:output_type -> agent.plugin.v1.OpenResponse
-	8,  // 25: agent.plugin.v1.Control.Close:output_type -> agent.plugin.v1.CloseResponse
-	10, // 26: agent.plugin.v1.Source.Discover:output_type -> agent.plugin.v1.DiscoverResponse
-	13, // 27: agent.plugin.v1.Source.Fetch:output_type -> agent.plugin.v1.FetchResponse
-	17, // 28: agent.plugin.v1.Source.Settle:output_type -> agent.plugin.v1.SettleResponse
-	22, // 29: agent.plugin.v1.Sink.Write:output_type -> agent.plugin.v1.WriteResponse
-	25, // 30: agent.plugin.v1.Sink.Done:output_type -> agent.plugin.v1.DoneResponse
-	22, // [22:31] is the sub-list for method output_type
-	13, // [13:22] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	11, // 7: agent.plugin.v1.WatchResponse.splits:type_name -> agent.plugin.v1.Split
+	14, // 8: agent.plugin.v1.WriteRequest.events:type_name -> agent.plugin.v1.Event
+	21, // 9: agent.plugin.v1.WriteRequest.spans:type_name -> agent.plugin.v1.Span
+	22, // 10: agent.plugin.v1.WriteRequest.completed:type_name -> agent.plugin.v1.Completion
+	23, // 11: agent.plugin.v1.WriteRequest.quarantine:type_name -> agent.plugin.v1.Quarantined
+	11, // 12: agent.plugin.v1.Completion.split:type_name -> agent.plugin.v1.Split
+	25, // 13: agent.plugin.v1.WriteResponse.rejected:type_name -> agent.plugin.v1.Reject
+	0,  // 14: agent.plugin.v1.Control.Describe:input_type -> agent.plugin.v1.DescribeRequest
+	2,  // 15: agent.plugin.v1.Control.Validate:input_type -> agent.plugin.v1.ValidateRequest
+	5,  // 16: agent.plugin.v1.Control.Open:input_type -> agent.plugin.v1.OpenRequest
+	7,  // 17: agent.plugin.v1.Control.Close:input_type -> agent.plugin.v1.CloseRequest
+	9,  // 18: agent.plugin.v1.Source.Discover:input_type -> agent.plugin.v1.DiscoverRequest
+	12, // 19: agent.plugin.v1.Source.Fetch:input_type -> agent.plugin.v1.FetchRequest
+	15, // 20: agent.plugin.v1.Source.Settle:input_type -> agent.plugin.v1.SettleRequest
+	18, // 21: agent.plugin.v1.Source.Watch:input_type -> agent.plugin.v1.WatchRequest
+	20, // 22: agent.plugin.v1.Sink.Write:input_type -> agent.plugin.v1.WriteRequest
+	26, // 23: agent.plugin.v1.Sink.Done:input_type -> agent.plugin.v1.DoneRequest
+	1,  // 24: agent.plugin.v1.Control.Describe:output_type -> agent.plugin.v1.DescribeResponse
+	3,  // 25: agent.plugin.v1.Control.Validate:output_type -> agent.plugin.v1.ValidateResponse
+	6,  // 26: agent.plugin.v1.Control.Open:output_type -> agent.plugin.v1.OpenResponse
+	8,  // 27: agent.plugin.v1.Control.Close:output_type -> agent.plugin.v1.CloseResponse
+	10, // 28: agent.plugin.v1.Source.Discover:output_type -> agent.plugin.v1.DiscoverResponse
+	13, // 29: agent.plugin.v1.Source.Fetch:output_type -> agent.plugin.v1.FetchResponse
+	17, // 30: agent.plugin.v1.Source.Settle:output_type -> agent.plugin.v1.SettleResponse
+	19, // 31: agent.plugin.v1.Source.Watch:output_type -> agent.plugin.v1.WatchResponse
+	24, // 32: agent.plugin.v1.Sink.Write:output_type -> agent.plugin.v1.WriteResponse
+	27, // 33: agent.plugin.v1.Sink.Done:output_type -> agent.plugin.v1.DoneResponse
+	24, // [24:34] is the sub-list for method output_type
+	14, // [14:24] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_agent_plugin_v1_plugin_proto_init() }
@@ -1791,7 +1880,7 @@ func file_agent_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_plugin_v1_plugin_proto_rawDesc), len(file_agent_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

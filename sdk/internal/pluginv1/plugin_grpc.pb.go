@@ -261,6 +261,7 @@ const (
 	Source_Discover_FullMethodName = "/agent.plugin.v1.Source/Discover"
 	Source_Fetch_FullMethodName    = "/agent.plugin.v1.Source/Fetch"
 	Source_Settle_FullMethodName   = "/agent.plugin.v1.Source/Settle"
+	Source_Watch_FullMethodName    = "/agent.plugin.v1.Source/Watch"
 )
 
 // SourceClient is the client API for Source service.
@@ -272,6 +273,8 @@ type SourceClient interface {
 	// Fetch ends with OK once every event of the split has been sent.
 	Fetch(ctx context.Context, in *FetchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[FetchResponse], error)
 	Settle(ctx context.Context, in *SettleRequest, opts ...grpc.CallOption) (*SettleResponse, error)
+	// Watch sends splits as they are announced, until the agent ends the call.
+	Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error)
 }
 
 type sourceClient struct {
@@ -330,6 +333,25 @@ func (c *sourceClient) Settle(ctx context.Context, in *SettleRequest, opts ...gr
 	return out, nil
 }
 
+func (c *sourceClient) Watch(ctx context.Context, in *WatchRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchResponse], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Source_ServiceDesc.Streams[2], Source_Watch_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[WatchRequest, WatchResponse]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Source_WatchClient = grpc.ServerStreamingClient[WatchResponse]
+
 // SourceServer is the server API for Source service.
 // All implementations must embed UnimplementedSourceServer
 // for forward compatibility.
@@ -339,6 +361,8 @@ type SourceServer interface {
 	// Fetch ends with OK once every event of the split has been sent.
 	Fetch(*FetchRequest, grpc.ServerStreamingServer[FetchResponse]) error
 	Settle(context.Context, *SettleRequest) (*SettleResponse, error)
+	// Watch sends splits as they are announced, until the agent ends the call.
+	Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error
 	mustEmbedUnimplementedSourceServer()
 }
 
@@ -357,6 +381,9 @@ func (UnimplementedSourceServer) Fetch(*FetchRequest, grpc.ServerStreamingServer
 }
 func (UnimplementedSourceServer) Settle(context.Context, *SettleRequest) (*SettleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Settle not implemented")
+}
+func (UnimplementedSourceServer) Watch(*WatchRequest, grpc.ServerStreamingServer[WatchResponse]) error {
+	return status.Error(codes.Unimplemented, "method Watch not implemented")
 }
 func (UnimplementedSourceServer) mustEmbedUnimplementedSourceServer() {}
 func (UnimplementedSourceServer) testEmbeddedByValue()                {}
@@ -419,6 +446,17 @@ func _Source_Settle_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Source_Watch_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(WatchRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(SourceServer).Watch(m, &grpc.GenericServerStream[WatchRequest, WatchResponse]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Source_WatchServer = grpc.ServerStreamingServer[WatchResponse]
+
 // Source_ServiceDesc is the grpc.ServiceDesc for Source service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -440,6 +478,11 @@ var Source_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Fetch",
 			Handler:       _Source_Fetch_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Watch",
+			Handler:       _Source_Watch_Handler,
 			ServerStreams: true,
 		},
 	},

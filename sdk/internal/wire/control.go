@@ -39,6 +39,9 @@ type Definition interface {
 type opened struct {
 	mu    sync.Mutex
 	value any
+	// writes holds a token for each call of Write under way, as many as the sink
+	// asked for. The agent keeps to that too, but a write that it gave up may still run.
+	writes chan struct{}
 }
 
 // openedAs returns the open value if it has T's methods.
@@ -107,6 +110,12 @@ func (s *ControlServer) Open(ctx context.Context, req *pb.OpenRequest) (*pb.Open
 	if _, ok := v.(sdk.Settler); ok {
 		out.Features = append(out.Features, FeatureSettle)
 	}
+	if _, ok := v.(sdk.Watcher); ok {
+		out.Features = append(out.Features, FeatureWatch)
+	}
+	if _, ok := v.(sdk.Windowed); ok {
+		out.Features = append(out.Features, FeatureWindowed)
+	}
 	if _, ok := v.(sdk.Ledger); ok {
 		out.Features = append(out.Features, FeatureLedger)
 	}
@@ -114,6 +123,7 @@ func (s *ControlServer) Open(ctx context.Context, req *pb.OpenRequest) (*pb.Open
 		out.Features = append(out.Features, FeatureParallel)
 		out.Parallel = int32(min(max(p.Parallel(), 1), maxParallel))
 	}
+	s.opened.writes = make(chan struct{}, out.Parallel)
 	return out, nil
 }
 
@@ -182,6 +192,8 @@ func (c *Control) Validate(ctx context.Context, settings []byte) ([]sdk.Fault, e
 // Opened is what an open source or sink can do.
 type Opened struct {
 	Settles  bool // it wants Settle
+	Watches  bool // it has Watch
+	Windowed bool // listing a recent range costs less than listing everything
 	Ledger   bool // it keeps the ledger
 	Parallel int  // calls of Write at a time, at least 1
 }
@@ -195,6 +207,8 @@ func (c *Control) Open(ctx context.Context, settings []byte, environment map[str
 	}
 	return Opened{
 		Settles:  slices.Contains(m.GetFeatures(), FeatureSettle),
+		Watches:  slices.Contains(m.GetFeatures(), FeatureWatch),
+		Windowed: slices.Contains(m.GetFeatures(), FeatureWindowed),
 		Ledger:   slices.Contains(m.GetFeatures(), FeatureLedger),
 		Parallel: min(max(int(m.GetParallel()), 1), maxParallel),
 	}, nil

@@ -25,9 +25,11 @@ var Handshake = plugin.HandshakeConfig{
 // PluginName is the one name that a plugin process serves.
 const PluginName = "plugin"
 
-// Features that a plugin announces in Describe and in Open.
+// Features that a plugin announces in Open.
 const (
 	FeatureSettle   = "settle"
+	FeatureWatch    = "watch"
+	FeatureWindowed = "windowed"
 	FeatureLedger   = "ledger"
 	FeatureParallel = "parallel"
 )

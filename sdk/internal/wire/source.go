@@ -56,6 +56,18 @@ func (s *SourceServer) Settle(ctx context.Context, req *pb.SettleRequest) (*pb.S
 	return &pb.SettleResponse{}, toStatus(settler.Settle(ctx, settled))
 }
 
+// Watch sends splits as they are announced.
+func (s *SourceServer) Watch(_ *pb.WatchRequest, stream grpc.ServerStreamingServer[pb.WatchResponse]) error {
+	watcher, err := openedAs[sdk.Watcher](s.opened)
+	if err != nil {
+		return err
+	}
+	err = watcher.Watch(stream.Context(), func(splits []sdk.Split) error {
+		return stream.Send(&pb.WatchResponse{Splits: splitsToWire(splits)})
+	})
+	return toStatus(err)
+}
+
 // Source is the agent's end of a plugin's source.
 type Source struct {
 	client pb.SourceClient
@@ -64,6 +76,7 @@ type Source struct {
 var (
 	_ sdk.Source  = (*Source)(nil)
 	_ sdk.Settler = (*Source)(nil)
+	_ sdk.Watcher = (*Source)(nil)
 )
 
 // NewSource calls the source behind conn.
@@ -101,6 +114,15 @@ func (s *Source) Settle(ctx context.Context, settled []sdk.Settled) error {
 	}
 	_, err := s.client.Settle(ctx, req)
 	return fromStatus(ctx, err)
+}
+
+// Watch calls found with each page that the plugin sends.
+func (s *Source) Watch(ctx context.Context, found func([]sdk.Split) error) error {
+	return receive(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[pb.WatchResponse], error) {
+		return s.client.Watch(ctx, &pb.WatchRequest{})
+	}, func(m *pb.WatchResponse) error {
+		return found(splitsFromWire(m.GetSplits()))
+	})
 }
 
 // receive reads a stream to its end. Only a stream that ended with the status OK

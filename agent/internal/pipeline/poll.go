@@ -1,0 +1,207 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// A cadence is how far back a source is listed, and how often.
+type cadence struct {
+	back, every time.Duration
+}
+
+// Objects come late: CloudTrail delivers within minutes, retries for 30 days (CloudTrail
+// user guide, "Getting and viewing your CloudTrail log files"), and key order is not
+// arrival order. So the last hours are listed at every poll, and more of the past ever
+// more rarely. What even the longest misses, the full listing finds.
+func cadences() []cadence {
+	return []cadence{
+		{back: 3 * 24 * time.Hour, every: time.Hour},
+		{back: 35 * 24 * time.Hour, every: 24 * time.Hour},
+	}
+}
+
+const (
+	hotBack   = 6 * time.Hour
+	fullEvery = 7 * 24 * time.Hour
+)
+
+// poll finds the splits of one source and queues what its sinks lack, until ctx ends.
+// alive bounds what was queued.
+func (p *Pipeline) poll(ctx, alive context.Context, s *Source, q *queue, fail func(error)) {
+	if p.Once {
+		p.pollOnce(ctx, alive, s, q, fail)
+		return
+	}
+	windowed, err := p.isWindowed(ctx, s)
+	if err != nil {
+		return
+	}
+	var loops sync.WaitGroup
+	loops.Go(func() { p.watch(ctx, s, q) })
+	if windowed {
+		loops.Go(func() { p.backfill(ctx, s, q) })
+	}
+	p.pollLive(ctx, s, q, windowed)
+	loops.Wait()
+}
+
+// pollOnce lists everything, again while a listing was cut off by the source's limit.
+func (p *Pipeline) pollOnce(ctx, alive context.Context, s *Source, q *queue, fail func(error)) {
+	for {
+		ps, err := p.list(ctx, s, 0, q.live)
+		switch {
+		case ctx.Err() != nil || err == nil:
+			return
+		case errors.Is(err, errEnough):
+			// What was taken has to be in the ledger before the next listing.
+			ps.wait(alive)
+		case errors.As(err, new(sinkError)):
+			fail(err)
+			return
+		default:
+			p.unread(err)
+			return
+		}
+	}
+}
+
+// isWindowed asks the source, trying for ever.
+func (p *Pipeline) isWindowed(ctx context.Context, s *Source) (windowed bool, err error) {
+	var t tries
+	for {
+		if windowed, err = s.Windowed(ctx); err == nil || ctx.Err() != nil {
+			return windowed, err
+		}
+		t.failed()
+		p.Log.Warn("source does not open, will retry", "source", s.Type, "tries", t.n, "err", err)
+		if err := t.pause(ctx, err); err != nil {
+			return false, err
+		}
+	}
+}
+
+// pollLive lists at every interval: all of a source, or of a windowed one as far back as
+// is due.
+func (p *Pipeline) pollLive(ctx context.Context, s *Source, q *queue, windowed bool) {
+	last := make([]time.Time, len(cadences()))
+	for i := range last {
+		last[i] = time.Now() // the backfill lists everything now
+	}
+	for {
+		back := time.Duration(0)
+		if windowed {
+			back = due(last, time.Now())
+		}
+		_, _ = p.list(ctx, s, back, q.live) // it has logged, and ends only with ctx or with success
+		if wait(ctx, s.Interval) != nil {
+			return
+		}
+	}
+}
+
+// due is how far back to list now; it notes that in last.
+func due(last []time.Time, now time.Time) time.Duration {
+	back := hotBack
+	for i, c := range cadences() {
+		if now.Sub(last[i]) >= c.every {
+			last[i] = now
+			back = c.back
+		}
+	}
+	return back
+}
+
+// backfill lists everything, at the start and once a week, below the live work. It
+// starts from the ledger each time, so it may be cut off anywhere.
+func (p *Pipeline) backfill(ctx context.Context, s *Source, q *queue) {
+	for {
+		ps, err := p.list(ctx, s, 0, q.backfill)
+		switch {
+		case errors.Is(err, errEnough):
+			ps.wait(ctx)
+			err = wait(ctx, s.Interval)
+		case err == nil:
+			p.Log.Info("listed everything", "source", s.Type, "splits", ps.listed, "new", ps.taken)
+			err = wait(ctx, fullEvery)
+		default:
+			err = wait(ctx, s.Interval)
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// watch queues what the source is told of, as long as it is told.
+func (p *Pipeline) watch(ctx context.Context, s *Source, q *queue) {
+	var t tries
+	for {
+		err := s.Plugin.Watch(ctx, func(splits []sdk.Split) error {
+			t = tries{}
+			return p.offer(ctx, s, p.rangeOf(s, 0), splits, &pass{announced: true}, q.live)
+		})
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		t.failed()
+		p.Log.Warn("watching failed, will retry", "source", s.Type, "tries", t.n, "err", err)
+		if t.pause(ctx, err) != nil {
+			return
+		}
+	}
+}
+
+// wait returns after d, or with ctx's cause.
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// A queue hands tasks to the fetchers, those of the backfill only when there is nothing
+// else. It holds none itself.
+type queue struct {
+	live, backfill chan *task
+}
+
+func newQueue() *queue {
+	return &queue{live: make(chan *task), backfill: make(chan *task)}
+}
+
+// close lets next return nil once the queue is empty.
+func (q *queue) close() {
+	close(q.live)
+	close(q.backfill)
+}
+
+// next waits for a task; nil means that none will come.
+func (q *queue) next() *task {
+	select {
+	case t, ok := <-q.live:
+		if ok {
+			return t
+		}
+		return <-q.backfill
+	default:
+	}
+	select {
+	case t, ok := <-q.live:
+		if ok {
+			return t
+		}
+		return <-q.backfill
+	case t, ok := <-q.backfill:
+		if ok {
+			return t
+		}
+		return <-q.live
+	}
+}

@@ -1,0 +1,162 @@
+package pipeline_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/pipeline"
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// serve runs a pipeline as a service while the test goes on, in a bubble where time
+// passes only while all wait, and drains it at the end.
+func serve(t *testing.T, c pipeline.Config, during func()) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c.Once = false
+		if source := c.Sources[0].Plugin.(*fakeSource); source.announces {
+			source.announced = make(chan []sdk.Split) // of this bubble
+		}
+		p := pipeline.New(c)
+		ended := make(chan error)
+		go func() { ended <- p.Run(t.Context()) }()
+		during()
+		p.Drain()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestAWindowedSourceIsListedFurtherBackEverMoreRarely(t *testing.T) {
+	source, sink := newSource(), newSink()
+	source.windowed = true
+	serve(t, config(source, sink), func() { <-time.After(15 * 24 * time.Hour) })
+	full := 0
+	for _, r := range source.ranges {
+		if r.Since.IsZero() {
+			full++
+		}
+	}
+	if full != 3 {
+		t.Errorf("%d full listings in 15 days, want 3: at the start and once a week", full)
+	}
+	polls := 15 * 24 * 60
+	if n := len(source.ranges) - full; n < polls-10 || n > polls+10 {
+		t.Errorf("%d live listings in 15 days, want one a minute", n)
+	}
+}
+
+func TestALateSplitIsFoundByALongerLookBack(t *testing.T) {
+	for name, late := range map[string]time.Duration{"hours": 20 * time.Hour, "days": 20 * 24 * time.Hour, "months": 90 * 24 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			source, sink := newSource().add("a", 1), newSink()
+			source.windowed = true
+			serve(t, config(source, sink), func() {
+				<-time.After(time.Hour)
+				source.mu.Lock()
+				source.times = map[string]time.Time{"late": time.Now().Add(-late)}
+				source.mu.Unlock()
+				source.add("late", 2)
+				<-time.After(8 * 24 * time.Hour)
+			})
+			sink.check(t, 3)
+		})
+	}
+}
+
+func TestASourceThatIsNotWindowedIsListedInFull(t *testing.T) {
+	source, sink := newSource(), newSink()
+	serve(t, config(source, sink), func() { <-time.After(3 * time.Hour) })
+	for _, r := range source.ranges {
+		if !r.Since.IsZero() {
+			t.Fatalf("listed only %v", r)
+		}
+	}
+	if n := len(source.ranges); n < 175 || n > 185 {
+		t.Errorf("%d listings in 3 hours, want one a minute", n)
+	}
+}
+
+func TestAnnouncedSplitsAreReadAndSettled(t *testing.T) {
+	source, sink := newSource(), newSink()
+	source.add("told", 3)
+	source.splits = nil // no listing shows it
+	source.announces = true
+	serve(t, config(source, sink), func() {
+		source.announced <- []sdk.Split{{ID: "told"}}
+		<-time.After(time.Minute)
+		source.mu.Lock()
+		delete(source.settled, "told")
+		source.mu.Unlock()
+		source.announced <- []sdk.Split{{ID: "told"}} // again: the ledger knows it
+		<-time.After(time.Minute)
+		if err, ok := source.outcome("told"); !ok || err != nil {
+			t.Errorf("a split that was announced twice was not settled twice: %v %v", ok, err)
+		}
+	})
+	sink.check(t, 3)
+	if source.fetched["told"] != 1 {
+		t.Errorf("fetched %d times", source.fetched["told"])
+	}
+}
+
+func TestAnAnnouncedSplitThatCannotBeReadGoesBack(t *testing.T) {
+	source, sink := newSource(), newSink()
+	source.add("told", 3)
+	source.splits = nil
+	source.fetch = func(string, int) error { return errDown }
+	source.announces = true
+	serve(t, config(source, sink), func() {
+		source.announced <- []sdk.Split{{ID: "told"}}
+		<-time.After(time.Minute)
+		if err, _ := source.outcome("told"); !errors.Is(err, errDown) {
+			t.Errorf("settled with %v, want the error", err)
+		}
+	})
+	sink.check(t, 0)
+}
+
+func TestAnnouncedSplitsOutsideTheRangeAreSettledUnread(t *testing.T) {
+	source, sink := newSource(), newSink()
+	source.add("old", 3)
+	source.splits = nil
+	source.announces = true
+	c := config(source, sink)
+	c.Range.Since = time.Date(1999, 12, 31, 0, 0, 0, 0, time.UTC)
+	serve(t, c, func() {
+		source.announced <- []sdk.Split{{ID: "old", Time: time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)}}
+		<-time.After(time.Minute)
+		if err, ok := source.outcome("old"); !ok || err != nil {
+			t.Errorf("settled: %v %v", ok, err)
+		}
+	})
+	sink.check(t, 0)
+}
+
+func TestLiveSplitsGoBeforeTheBackfill(t *testing.T) {
+	source, sink := newSource(), newSink()
+	source.windowed = true
+	source.times = make(map[string]time.Time)
+	for i := range 400 {
+		id := time.Duration(i).String()
+		source.add(id, 1)
+		source.times[id] = time.Date(1999, 1, 1, 0, 0, 0, 0, time.UTC)
+	}
+	source.fetch = func(string, int) error { <-time.After(time.Minute); return nil }
+	serve(t, config(source, sink), func() {
+		<-time.After(90 * time.Second)
+		source.add("new", 1)
+		<-time.After(3*time.Minute + time.Second)
+		sink.mu.Lock()
+		defer sink.mu.Unlock()
+		if sink.rows["new-0"] == "" {
+			t.Error("a new split waits behind the backfill")
+		}
+		if len(sink.rows) > 200 {
+			t.Errorf("the backfill is over after %d rows, the test shows nothing", len(sink.rows))
+		}
+	})
+}
