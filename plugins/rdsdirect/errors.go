@@ -89,6 +89,9 @@ func (s *Sink) explain(err error) error {
 		return err
 	}
 	err = fmt.Errorf("connect to %s: %w", s.settings.address(), oneLine{connectCause(connect)})
+	if errors.Is(connect, errNoTLS) {
+		return sdk.Denied(fmt.Errorf("connect to %s: %w", s.settings.address(), errNoTLS))
+	}
 	if isCertificateFault(err) {
 		return sdk.Denied(fmt.Errorf("%w (check host, sslmode and sslrootcert)", err))
 	}

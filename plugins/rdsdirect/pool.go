@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -40,6 +41,9 @@ func poolConfig(s Settings) (*pgxpool.Config, error) {
 		Control:         controlSocket,
 	}
 	conn.DialFunc = dialer.DialContext
+	if s.SSLMode != "disable" {
+		conn.DialFunc = pgconn.DialFunc(noticePlaintext(dialer.DialContext))
+	}
 	return config, nil
 }
 

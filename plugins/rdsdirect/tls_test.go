@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -50,8 +51,8 @@ func TestTheServersCertificateIsChecked(t *testing.T) {
 func TestAServerWithoutTLSIsRefusedByDefault(t *testing.T) {
 	db := newDatabase(t, cluster)
 	sink := db.newSink(t, func(s *Settings) { s.SSLMode = "verify-full" })
-	if _, err := sink.Write(t.Context(), batchOf("one", testEvents(1)...)); err == nil {
-		t.Error("no error")
+	if _, err := sink.Write(t.Context(), batchOf("one", testEvents(1)...)); !sdk.IsDenied(err) || !errors.Is(err, errNoTLS) {
+		t.Errorf("error = %v, want Denied, for there is no TLS", err)
 	}
 }
 

@@ -32,8 +32,8 @@ func TestMain(m *testing.M) {
 		case "source":
 			plugin.ServeSource("test", "1.2.3", openSource)
 		case "garbage":
-			fmt.Println("hello, I am not a plugin")
 			fmt.Fprintln(os.Stderr, "reason: none")
+			fmt.Println("hello, I am not a plugin")
 			os.Exit(3)
 		case "host":
 			hostOfOrphan()

@@ -157,7 +157,7 @@ func (t *tally) print(w io.Writer) {
 	fmt.Fprintf(tw, "%d\t%d\t total\n", total.kept, total.filtered)
 	_ = tw.Flush()
 	if t.unevaluable > 0 {
-		fmt.Fprintf(w, "%s kept because the filter could not be evaluated on them.\n", count(t.unevaluable, "event"))
+		fmt.Fprintf(w, "%s kept because the filter could not be evaluated.\n", count(t.unevaluable, "event"))
 	}
 	if t.rejected > 0 {
 		fmt.Fprintf(w, "%s would go to quarantine.\n", count(t.rejected, "record"))

@@ -24,6 +24,8 @@ to, adds their groups, and grants their users what they need and no more. It may
 
 It connects as the owner of the tables: with -dsn postgres://OWNER:PASSWORD@HOST:5432/DATABASE, or
 without as the sink's own user, which must then own them. Connect directly, not through a pooler.
+
+-print shows the SQL instead: with -dsn what that database lacks, without what a fresh one needs.
 `
 
 func (p *Program) migrate(args []string) int {
@@ -65,7 +67,7 @@ func (p *Program) migrate(args []string) int {
 }
 
 func (p *Program) migrateOne(ctx context.Context, d database, dsn string, createRole, show bool) error {
-	if dsn == "" {
+	if dsn == "" && !show {
 		dsn = d.dsn()
 	}
 	o := migrate.Options{DSN: dsn, Groups: d.groups, Writers: d.writers, CreateRoles: createRole}

@@ -138,13 +138,16 @@ func summary(s pipeline.Stats) string {
 	}
 	fmt.Fprintf(&b, "; splits: %d read, %d stored before, %d left unread", s.Settled, s.Known, s.Failed)
 	if s.Unevaluable > 0 {
-		fmt.Fprintf(&b, "; %d events kept because the filter could not be evaluated", s.Unevaluable)
+		fmt.Fprintf(&b, "; %s kept because the filter could not be evaluated", count(int(s.Unevaluable), "event"))
 	}
 	return b.String()
 }
 
 func logAttrs(name string, s pipeline.Stats) []any {
 	attrs := []any{"pipeline", name, "splits", s.Settled, "unread", s.Failed, "read", s.Read, "filtered", s.Filtered}
+	if s.Unevaluable > 0 {
+		attrs = append(attrs, "unevaluable", s.Unevaluable)
+	}
 	for _, sink := range s.Sinks {
 		prefix := ""
 		if len(s.Sinks) > 1 {

@@ -80,9 +80,9 @@ func (d *decoder) plugins(blocks hcl.Blocks) []Plugin {
 		var own pluginSettings
 		s := d.section(b.Body, b.DefRange, describe(own), false)
 		s.own(&own)
-		if own.SHA256 == "" && !own.AllowUnpinned && s.complete() {
+		if own.SHA256 == "" && !own.AllowUnpinned && s.complete() && !d.unpinned {
 			d.fault(b.DefRange, "Plugin without a checksum", fmt.Sprintf(
-				"Write sha256 with what sha256sum prints for the program of %q, or allow_unpinned = true to start whatever is there.",
+				"Run agent plugin lock, which writes the sha256 of the program of %q here, or write allow_unpinned = true to start whatever is there.",
 				b.Labels[0]))
 		}
 		plugins = append(plugins, Plugin{

@@ -18,6 +18,8 @@ type decoder struct {
 	options Options
 	eval    *hcl.EvalContext
 	catalog Catalog // nil while it is not open, or cannot be
+	// unpinned says that a plugin block may lack its checksum: it is about to get one.
+	unpinned bool
 
 	diags   hcl.Diagnostics
 	public  []hcl.Range // attributes whose values may be shown

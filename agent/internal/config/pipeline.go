@@ -43,7 +43,7 @@ type sourceSettings struct {
 // sinkSettings are what the agent adds to the block of any sink.
 type sinkSettings struct {
 	Enabled bool   `agent:"enabled" desc:"Whether it is written to." default:"true"`
-	Name    string `agent:"name" desc:"What it is called in the ledger." optional:"true"`
+	Name    string `agent:"name" desc:"What it is called in logs, and in the ledger that the agent keeps for sinks that keep none." optional:"true"`
 }
 
 const (

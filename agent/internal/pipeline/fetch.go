@@ -72,6 +72,9 @@ func (p *Pipeline) attempt(ctx, alive context.Context, t *task) error {
 func (p *Pipeline) giveUp(ctx context.Context, t *task, err error) {
 	defer p.settleGivenUp(ctx, t, err)
 	if errors.Is(err, errDraining) || ctx.Err() != nil {
+		if p.Once {
+			p.unread(errCutShort)
+		}
 		return
 	}
 	p.stats.failed.Add(1)

@@ -441,6 +441,21 @@ func TestDrainWritesWhatWasFetched(t *testing.T) {
 	})
 }
 
+func TestAnInterruptedRunWithOnceFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, sink := newSource().add("a", 3).add("b", 3), newSink()
+		source.fetch = func(string, int) error { return errDown }
+		p := pipeline.New(config(source, sink))
+		ended := make(chan error)
+		go func() { ended <- p.Run(t.Context()) }()
+		synctest.Wait()
+		p.Drain()
+		if err := <-ended; err == nil {
+			t.Error("a run that left splits unread succeeded")
+		}
+	})
+}
+
 func TestStopAtOnceLeavesTheRestToTheNextRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, sink := newSource().add("a", 30), newSink()

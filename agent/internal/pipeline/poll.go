@@ -55,7 +55,10 @@ func (p *Pipeline) pollOnce(ctx, alive context.Context, s *Source, q *queue, fai
 	for {
 		ps, err := p.list(ctx, s, 0, q.live)
 		switch {
-		case ctx.Err() != nil || err == nil:
+		case err == nil:
+			return
+		case ctx.Err() != nil:
+			p.unread(errCutShort)
 			return
 		case errors.Is(err, errEnough):
 			// What was taken has to be in the ledger before the next listing.
@@ -69,6 +72,9 @@ func (p *Pipeline) pollOnce(ctx, alive context.Context, s *Source, q *queue, fai
 		}
 	}
 }
+
+// errCutShort is the outcome of a run with Once that was told to stop.
+var errCutShort = errors.New("stopped before everything visible was read; the next run goes on")
 
 // isWindowed asks the source, trying for ever.
 func (p *Pipeline) isWindowed(ctx context.Context, s *Source) (windowed bool, err error) {
