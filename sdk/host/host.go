@@ -4,14 +4,12 @@ package host
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
@@ -29,10 +27,11 @@ type Description = wire.Description
 // Opened is what an open source or sink can do.
 type Opened = wire.Opened
 
-// A Source is a plugin's source. Settle may only be called if Opened says so.
+// A Source is a plugin's source. Settle and Watch may only be called if Opened says so.
 type Source interface {
 	sdk.Source
 	sdk.Settler
+	sdk.Watcher
 }
 
 // A Sink is a plugin's sink. Done may only be called if Opened says so.
@@ -46,6 +45,10 @@ type Command struct {
 	Path string   // the program
 	Args []string // its arguments, argv[0] included
 	Env  []string // its whole environment, but for the handshake's variables
+	// Program, if set, is executed instead of what lies at Path, which then is a name
+	// only. It may be closed once Start has returned. The plugin inherits it: the
+	// kernel hands a script to its interpreter by the name of that descriptor.
+	Program *os.File
 	// Dir is the parent of the folder for the plugin's socket; the folder is made
 	// with mode 0700 and removed when the plugin has ended.
 	Dir string
@@ -59,6 +62,7 @@ type Process struct {
 	conn     *grpc.ClientConn
 	control  *wire.Control
 	cmd      *exec.Cmd
+	lines    *lineLog
 	lifeline *os.File
 	dir      string
 	exited   chan struct{}
@@ -75,12 +79,11 @@ func Start(c Command, log *slog.Logger) (_ *Process, err error) {
 	if err != nil {
 		return nil, sdk.Denied(err)
 	}
-	p := &Process{dir: dir, exited: make(chan struct{})}
-	lines := newLineLog(log)
+	p := &Process{lines: newLineLog(log), dir: dir, exited: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			p.Kill()
-			err = lines.explain(err)
+			err = p.lines.explain(err)
 		}
 	}()
 
@@ -91,15 +94,8 @@ func Start(c Command, log *slog.Logger) (_ *Process, err error) {
 	defer lifeline.Close()
 	p.lifeline = mine
 
-	p.cmd = exec.Command(c.Path) //nolint:noctx // the process outlives every context; Stop ends it.
-	p.cmd.Args = c.Args
-	p.cmd.ExtraFiles = []*os.File{lifeline}
-	p.cmd.Env = append(c.Env[:len(c.Env):len(c.Env)],
-		wire.LifelineVariable+"="+strconv.Itoa(3),
-		goplugin.EnvUnixSocketDir+"="+dir,
-	)
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	p.client = goplugin.NewClient(p.config(c, lines))
+	p.cmd = c.exec(lifeline, dir)
+	p.client = goplugin.NewClient(p.config(c))
 
 	if err := p.launch(); err != nil {
 		return nil, err
@@ -107,7 +103,25 @@ func Start(c Command, log *slog.Logger) (_ *Process, err error) {
 	return p, nil
 }
 
-func (p *Process) config(c Command, lines *lineLog) *goplugin.ClientConfig {
+// exec prepares the process. Its first two descriptors beyond the usual ones are the
+// lifeline and the program.
+func (c Command) exec(lifeline *os.File, dir string) *exec.Cmd {
+	path, extra := c.Path, []*os.File{lifeline}
+	if c.Program != nil {
+		path, extra = "/proc/self/fd/4", append(extra, c.Program)
+	}
+	cmd := exec.Command(path) //nolint:noctx // the process outlives every context; Stop ends it.
+	cmd.Args = c.Args
+	cmd.ExtraFiles = extra
+	cmd.Env = append(c.Env[:len(c.Env):len(c.Env)],
+		wire.LifelineVariable+"="+strconv.Itoa(3),
+		goplugin.EnvUnixSocketDir+"="+dir,
+	)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return cmd
+}
+
+func (p *Process) config(c Command) *goplugin.ClientConfig {
 	timeout := c.StartTimeout
 	if timeout == 0 {
 		timeout = 10 * time.Second
@@ -123,9 +137,9 @@ func (p *Process) config(c Command, lines *lineLog) *goplugin.ClientConfig {
 		// Any level but Off makes go-plugin parse each line of the plugin's log, and
 		// some lines panic its parser.
 		Logger:          hclog.New(&hclog.LoggerOptions{Level: hclog.Off}),
-		Stderr:          lines.stream(),
-		SyncStdout:      lines.stream(),
-		SyncStderr:      lines.stream(),
+		Stderr:          p.lines.stream(),
+		SyncStdout:      p.lines.stream(),
+		SyncStderr:      p.lines.stream(),
 		GRPCDialOptions: wire.DialOptions(),
 	}
 }
@@ -152,20 +166,6 @@ func (p *Process) launch() error {
 	return nil
 }
 
-// plainly shortens go-plugin's page about a program that does not shake hands; it has
-// no error of its own to ask for.
-func plainly(err error) error {
-	text, found := strings.CutPrefix(err.Error(), "Unrecognized remote plugin message: ")
-	if !found {
-		return err
-	}
-	line, _, _ := strings.Cut(text, "\n")
-	if line == "" {
-		return sdk.Denied(errors.New("the program ended or closed its output before it shook hands; is it a plugin?"))
-	}
-	return sdk.Denied(fmt.Errorf("the program printed %q where a plugin shakes hands; is it a plugin?", line))
-}
-
 // Describe asks what the plugin is.
 func (p *Process) Describe(ctx context.Context) (Description, error) { return p.control.Describe(ctx) }
 
@@ -188,6 +188,9 @@ func (p *Process) Sink() Sink { return wire.NewSink(p.conn) }
 
 // PID is the process id, for logs and tests.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Output is the end of what the plugin wrote to its log, a line each.
+func (p *Process) Output() []string { return p.lines.recent() }
 
 // Exited is closed when the process has ended, whoever ended it.
 func (p *Process) Exited() <-chan struct{} { return p.exited }

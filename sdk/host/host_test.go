@@ -35,6 +35,8 @@ func TestMain(m *testing.M) {
 			fmt.Fprintln(os.Stderr, "reason: none")
 			fmt.Println("hello, I am not a plugin")
 			os.Exit(3)
+		case "odd":
+			serveOdd(os.Args[2])
 		case "host":
 			hostOfOrphan()
 		}

@@ -101,6 +101,15 @@ func (p *Process) Stop(ctx context.Context) error {
 	return err
 }
 
+// End says how the process ended, as in "exit status 2" or "signal: killed". It may be
+// called once Stop or Kill has returned.
+func (p *Process) End() string {
+	if p.cmd.ProcessState == nil {
+		return "unknown"
+	}
+	return p.cmd.ProcessState.String()
+}
+
 // Kill ends the process and all it started, at once.
 func (p *Process) Kill() {
 	p.kill()

@@ -18,7 +18,7 @@ const (
 	maxLine      = 16 << 10 // longer lines are cut
 	linesASecond = 100
 	lineBurst    = 500
-	keptLines    = 20 // told when the plugin fails to start
+	keptLines    = 20 // told when the plugin fails
 )
 
 // lineLog turns a plugin's output into records of the agent's log, a line each. Lines
@@ -104,14 +104,20 @@ func (l *lineLog) take() bool {
 	return true
 }
 
-// explain adds the plugin's last words to an error of its start.
-func (l *lineLog) explain(err error) error {
+// recent returns the last lines.
+func (l *lineLog) recent() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.last) == 0 {
+	return slices.Clone(l.last)
+}
+
+// explain adds the plugin's last words to an error of its start.
+func (l *lineLog) explain(err error) error {
+	last := l.recent()
+	if len(last) == 0 {
 		return err
 	}
-	return fmt.Errorf("%w; the plugin's last output:\n  %s", err, strings.Join(l.last, "\n  "))
+	return fmt.Errorf("%w; the plugin's last output:\n  %s", err, strings.Join(last, "\n  "))
 }
 
 // parseLine reads one line of log/slog's JSON handler; any other text is a message

@@ -61,7 +61,7 @@ func (s *Source) Windowed(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return p.Opened.Windowed, nil
+	return p.Windowed, nil
 }
 
 // A Sink is a sink block's plugin. Its calls go to the process that runs at the

@@ -9,15 +9,11 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
-	"syscall"
 
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
-	"github.com/s-developer-team-inu/inu-logsmith/sdk/host"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk/plugin"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk/schema"
 )
@@ -40,15 +36,19 @@ type Config struct {
 	Log *slog.Logger
 }
 
-// A Catalog holds the plugins of one agent. Close must be called after the last use.
+// A Catalog holds the plugins of one agent. Close must be called after the last use of
+// a [Source] or [Sink].
 type Catalog struct {
-	builtins []Builtin
-	parent   string
-	log      *slog.Logger
+	builtins  []Builtin
+	externals []external
+	parent    string
+	log       *slog.Logger
+	timing    timing
 
 	mu        sync.Mutex
 	dir       string // made when the first plugin starts
 	instances []*instance
+	described map[string]Description // by checksum of the program
 }
 
 // New returns a catalog of c's plugins. It starts none and touches no file.
@@ -60,10 +60,20 @@ func New(c Config) *Catalog {
 	if parent == "" {
 		parent = os.TempDir()
 	}
-	return &Catalog{builtins: c.Builtins, parent: parent, log: c.Log}
+	return &Catalog{
+		builtins: c.Builtins, parent: parent, log: c.Log, timing: defaultTiming(),
+		described: make(map[string]Description),
+	}
 }
 
-// Types lists the types of a kind, "source" or "sink", in order.
+// Configure adds the external plugins of a configuration: those that its plugin blocks
+// name, and those in its plugin folder. It may be called once, before any other method.
+func (c *Catalog) Configure(agent config.Agent, plugins []config.Plugin) {
+	c.externals = findExternals(agent.PluginDir, plugins)
+}
+
+// Types lists the types of a kind, "source" or "sink", in order. A program whose name
+// does not tell its kind is listed as both, until it is described.
 func (c *Catalog) Types(kind string) []string {
 	var types []string
 	for _, b := range c.builtins {
@@ -71,53 +81,95 @@ func (c *Catalog) Types(kind string) []string {
 			types = append(types, b.Type())
 		}
 	}
+	for _, e := range c.externals {
+		if e.serves(kind) {
+			types = append(types, e.block.Type)
+		}
+	}
 	slices.Sort(types)
-	return types
+	return slices.Compact(types)
 }
 
-// Describe returns the schema of a plugin's settings.
+// Describe returns the schema of a plugin's settings. An external plugin is started
+// for it, once as long as its program stays the same.
 func (c *Catalog) Describe(kind, typ string) (schema.Block, error) {
-	b, err := c.builtin(kind, typ)
+	b, e, err := c.find(kind, typ)
 	if err != nil {
 		return schema.Block{}, err
 	}
-	return b.Schema(), nil
+	if b != nil {
+		return b.Schema(), nil
+	}
+	d, err := c.describe(kind, *e)
+	return d.Settings, err
 }
 
-// Validate asks a plugin to check settings that already satisfy its schema. It
-// touches neither network nor disk.
+// Validate asks a plugin to check settings that already satisfy its schema. A built-in
+// is asked within this process and touches neither network nor disk; an external
+// plugin is started for it.
 func (c *Catalog) Validate(kind, typ string, settings json.RawMessage) []sdk.Fault {
-	b, err := c.builtin(kind, typ)
+	b, e, err := c.find(kind, typ)
 	if err != nil {
 		return []sdk.Fault{{Summary: "Unknown plugin", Detail: err.Error()}}
 	}
-	return b.Definition.Validate(settings)
+	if b != nil {
+		return b.Validate(settings)
+	}
+	return c.validate(*e, settings)
 }
 
-func (c *Catalog) builtin(kind, typ string) (Builtin, error) {
-	for _, b := range c.builtins {
-		if b.Kind() == kind && b.Type() == typ {
-			return b, nil
+// find returns the one plugin of a kind and type: a built-in, or else a program. A
+// program never takes the place of a built-in, whoever put it there.
+func (c *Catalog) find(kind, typ string) (*Builtin, *external, error) {
+	b := c.builtin(kind, typ)
+	for i := range c.externals {
+		e := &c.externals[i]
+		if e.block.Type != typ || !e.serves(kind) {
+			continue
+		}
+		if b != nil {
+			return nil, nil, sdk.Denied(shadowed(kind, *e))
+		}
+		return nil, e, nil
+	}
+	if b == nil {
+		return nil, nil, fmt.Errorf("no %s plugin %q", kind, typ)
+	}
+	return b, nil, nil
+}
+
+func shadowed(kind string, e external) error {
+	fix := "rename the program and its plugin block"
+	if e.folder {
+		fix = "remove it from the plugin folder, or give it another name"
+	}
+	return fmt.Errorf("the program %s has the name of the agent's own %s %q: %s", e.path, kind, e.block.Type, fix)
+}
+
+func (c *Catalog) builtin(kind, typ string) *Builtin {
+	for i := range c.builtins {
+		if b := &c.builtins[i]; b.Kind() == kind && b.Type() == typ {
+			return b
 		}
 	}
-	return Builtin{}, fmt.Errorf("no %s plugin %q", kind, typ)
+	return nil
 }
 
 // Serve serves the built-in in this process, for the agent that started it, and
 // never returns unless there is no such built-in.
 func (c *Catalog) Serve(kind, typ string) error {
-	b, err := c.builtin(kind, typ)
-	if err != nil {
-		return err
+	b := c.builtin(kind, typ)
+	if b == nil {
+		return fmt.Errorf("no %s plugin %q", kind, typ)
 	}
-	b.Definition.Serve()
+	b.Serve()
 	return nil
 }
 
 // Source starts a process for one source block and keeps it running until Close.
 // name tells the block in logs.
 func (c *Catalog) Source(name, typ string, settings json.RawMessage) (*Source, error) {
-	i, err := c.start(name, "source", typ, settings)
+	i, err := c.start(name, kindSource, typ, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +178,7 @@ func (c *Catalog) Source(name, typ string, settings json.RawMessage) (*Source, e
 
 // Sink starts a process for one sink block and keeps it running until Close.
 func (c *Catalog) Sink(name, typ string, settings json.RawMessage) (*Sink, error) {
-	i, err := c.start(name, "sink", typ, settings)
+	i, err := c.start(name, kindSink, typ, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -134,29 +186,37 @@ func (c *Catalog) Sink(name, typ string, settings json.RawMessage) (*Sink, error
 }
 
 func (c *Catalog) start(name, kind, typ string, settings json.RawMessage) (*instance, error) {
-	b, err := c.builtin(kind, typ)
+	b, e, err := c.find(kind, typ)
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.makeDir(); err != nil {
-		return nil, err
+	if c.dir == "" {
+		if c.dir, err = makeDir(c.parent); err != nil {
+			return nil, err
+		}
 	}
-	i := newInstance(launch{
-		command: host.Command{
-			// Not os.Executable: after an upgrade on disk, a plugin must still be of
-			// the version of the agent that runs.
-			Path: "/proc/self/exe",
-			Args: []string{"agent", "plugin", kind, typ},
-			Env:  processEnvironment(os.Environ(), memoryLimit),
-			Dir:  c.dir,
-		},
-		settings:    settings,
-		environment: openEnvironment(os.Environ(), b.Cloud),
-	}, c.log.With("plugin", typ, "block", name))
+	l := launch{block: name, kind: kind, typ: typ, settings: settings, dir: c.dir}
+	if b != nil {
+		l.prepare, l.environment = b.prepare, openEnvironment(os.Environ(), b.Cloud)
+	} else {
+		l.prepare, l.memory = e.prepare, e.block.Memory
+	}
+	i := newInstance(l, c.timing, c.log.With("plugin", typ, "block", name))
 	c.instances = append(c.instances, i)
 	return i, nil
+}
+
+// States tells how the plugin of each block is, in the order they were started.
+func (c *Catalog) States() []State {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var states []State
+	for _, i := range c.instances {
+		states = append(states, i.state())
+	}
+	return states
 }
 
 // Close drains and stops all plugins, side by side. ctx bounds the draining.
@@ -173,28 +233,4 @@ func (c *Catalog) Close(ctx context.Context) {
 		_ = os.RemoveAll(c.dir)
 		c.dir = ""
 	}
-}
-
-const dirPrefix = "inu-logsmith-"
-
-// makeDir makes this agent's folder for sockets, named after its process so that the
-// next agent can tell the folders of agents that were killed, and remove them.
-func (c *Catalog) makeDir() error {
-	if c.dir != "" {
-		return nil
-	}
-	old, _ := filepath.Glob(filepath.Join(c.parent, dirPrefix+"*"))
-	for _, dir := range old {
-		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), dirPrefix), "-")
-		n, err := strconv.Atoi(pid)
-		if err == nil && syscall.Kill(n, 0) == syscall.ESRCH {
-			_ = os.RemoveAll(dir)
-		}
-	}
-	dir, err := os.MkdirTemp(c.parent, fmt.Sprintf("%s%d-", dirPrefix, os.Getpid()))
-	if err != nil {
-		return fmt.Errorf("make folder for plugin sockets: %w", err)
-	}
-	c.dir = dir
-	return nil
 }

@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -35,6 +37,23 @@ func openEnvironment(environ []string, cloud bool) map[string]string {
 		if strings.HasPrefix(name, "AWS_") || name == "HOME" || strings.HasSuffix(upper, "_PROXY") {
 			env[name] = value
 		}
+	}
+	return env
+}
+
+// externalPath is PATH of an external plugin, unless its block says otherwise.
+const externalPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// externalEnvironment is the whole environment of an external plugin: that of its
+// block. Nothing of the agent's is passed on. The heap stays below what the block
+// allows the process as a whole, if Go manages it.
+func externalEnvironment(block map[string]string, memory int64) []string {
+	env := []string{externalPath}
+	if memory > 0 {
+		env = append(env, "GOMEMLIMIT="+strconv.FormatInt(memory/10*9, 10))
+	}
+	for _, name := range slices.Sorted(maps.Keys(block)) {
+		env = append(env, name+"="+block[name])
 	}
 	return env
 }

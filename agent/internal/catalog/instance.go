@@ -15,51 +15,69 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/sdk/host"
 )
 
-const (
-	minBackoff = 100 * time.Millisecond
-	maxBackoff = 30 * time.Second
-
-	openTimeout    = 30 * time.Second
-	healthInterval = 3 * time.Second
-	healthTimeout  = 3 * time.Second
-	healthMisses   = 3
-)
-
-// launch is all that is needed to start one plugin again and again.
-type launch struct {
-	command     host.Command
-	settings    json.RawMessage
-	environment map[string]string
+// timing is how long the catalog waits for plugins.
+type timing struct {
+	open time.Duration
+	// health is both the time between two checks and the deadline of each; a plugin
+	// that misses several in a row hangs.
+	health time.Duration
+	misses int
+	// answer is how long a call may go without an answer.
+	answer time.Duration
+	// kill is how long a stop may take after it has turned to force.
+	kill time.Duration
 }
 
-// An instance is one block's plugin, kept running: it is started again when it has
-// crashed, sooner when it had worked before, ever later when it had not.
+func defaultTiming() timing {
+	return timing{
+		open: 30 * time.Second, health: 3 * time.Second, misses: 3,
+		answer: 5 * time.Minute, kill: 3 * time.Second,
+	}
+}
+
+// launch is all that is needed to start one block's plugin again and again.
+type launch struct {
+	block, kind, typ string
+	prepare          preparation
+	dir              string // of sockets
+	settings         json.RawMessage
+	environment      map[string]string
+	memory           int64 // bytes the process may have for itself; 0 for no limit
+}
+
+// An instance is one block's plugin, kept running.
 type instance struct {
 	launch launch
+	timing timing
 	log    *slog.Logger
 	cancel context.CancelCauseFunc
 	drains chan context.Context // how long the last Close may take, from stop to watch
 	ended  chan struct{}
 
-	mu      sync.Mutex
-	running *running      // nil between processes
-	err     error         // why the latest start failed; nil while starting or running
-	changed chan struct{} // closed at each change of the two above
+	mu       sync.Mutex
+	running  *running      // nil between processes
+	err      error         // why the latest start failed; nil while starting or running
+	changed  chan struct{} // closed at each change of the two above
+	restarts restarts
+	pid      int
+	crash    error // how the latest process ended, if nobody asked for it
+	output   []string
 }
 
 // running is one process that is open.
 type running struct {
 	*host.Process
 	host.Opened
-	worked atomic.Bool // it answered a call with data, so its end was no failure to start
+	worked atomic.Bool   // it answered a call with data, so its end was no failure to start
+	hangs  chan struct{} // a call asks to have it killed
 }
 
 var errClosed = errors.New("plugin is closed")
 
-func newInstance(l launch, log *slog.Logger) *instance {
+func newInstance(l launch, t timing, log *slog.Logger) *instance {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	i := &instance{
-		launch: l, log: log, cancel: cancel,
+		launch: l, timing: t, log: log, cancel: cancel,
 		drains: make(chan context.Context, 1), ended: make(chan struct{}), changed: make(chan struct{}),
 	}
 	go i.run(ctx)
@@ -69,41 +87,38 @@ func newInstance(l launch, log *slog.Logger) *instance {
 // run keeps the plugin running until stop. It is the only writer of the state.
 func (i *instance) run(ctx context.Context) {
 	defer close(i.ended)
-	backoff := minBackoff
+	defer i.set(nil, errClosed)
 	for {
 		r, err := i.open(ctx)
-		if err == nil {
-			i.set(r, nil)
-			i.watch(ctx, r)
-			if ctx.Err() != nil {
-				return
-			}
-			i.set(nil, nil)
-			if r.worked.Load() {
-				backoff = minBackoff
-			}
-			i.log.Warn("plugin process ended, starting it again", "pid", r.PID(), "in", backoff)
-		} else {
-			if ctx.Err() != nil {
-				i.set(nil, errClosed)
-				return
-			}
-			i.set(nil, err)
-			i.log.Warn("plugin does not start, trying again", "in", backoff, "err", err)
-		}
-		select {
-		case <-time.After(backoff/2 + rand.N(backoff/2+1)):
-		case <-ctx.Done():
-			i.set(nil, errClosed)
+		if ctx.Err() != nil && err != nil {
 			return
 		}
-		backoff = min(2*backoff, maxBackoff)
+		var wait time.Duration
+		if err != nil {
+			wait = i.startFailed(err)
+		} else {
+			i.set(r, nil)
+			why := i.watch(ctx, r)
+			if ctx.Err() != nil {
+				return
+			}
+			wait = i.crashed(r, why)
+		}
+		select {
+		case <-time.After(wait/2 + rand.N(wait/2+1)):
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
 // open starts a process and opens its source or sink.
 func (i *instance) open(ctx context.Context) (_ *running, err error) {
-	p, err := host.Start(i.launch.command, i.log)
+	cmd, err := i.launch.prepare(i.launch.dir, i.log)
+	if err != nil {
+		return nil, err
+	}
+	p, err := cmd.start(i.log)
 	if err != nil {
 		return nil, err
 	}
@@ -112,59 +127,128 @@ func (i *instance) open(ctx context.Context) (_ *running, err error) {
 			p.Kill()
 		}
 	}()
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	ctx, cancel := context.WithTimeout(ctx, i.timing.open)
 	defer cancel()
 	opened, err := p.Open(ctx, i.launch.settings, i.launch.environment)
 	if err != nil {
 		return nil, fmt.Errorf("open plugin: %w", err)
 	}
-	return &running{Process: p, Opened: opened}, nil
+	return &running{Process: p, Opened: opened, hangs: make(chan struct{}, 1)}, nil
 }
 
-// watch returns when the process has ended, by itself, for its health, or by stop.
-func (i *instance) watch(ctx context.Context, r *running) {
-	tick := time.NewTicker(healthInterval)
+// startFailed notes why there is no process, and returns how long to wait. A plugin
+// that ends while it opens has crashed; one that is refused, or refuses its settings,
+// has not.
+func (i *instance) startFailed(err error) time.Duration {
+	i.mu.Lock()
+	var wait time.Duration
+	if sdk.IsDenied(err) || sdk.IsInvalid(err) {
+		wait = i.restarts.refused()
+	} else {
+		wait = i.restarts.crashed(time.Now(), false)
+	}
+	i.mu.Unlock()
+	i.set(nil, err)
+	i.log.Warn("plugin does not start, trying again", "in", wait, "err", err)
+	return wait
+}
+
+// crashed notes the end of a process that nobody asked for, and returns how long to
+// wait.
+func (i *instance) crashed(r *running, why string) time.Duration {
+	now := time.Now()
+	i.mu.Lock()
+	before := i.restarts.degraded(now)
+	wait := i.restarts.crashed(now, r.worked.Load())
+	crashes, degraded := i.restarts.count(now), i.restarts.degraded(now)
+	i.crash, i.output = fmt.Errorf("process %d: %s", r.PID(), why), r.Output()
+	i.mu.Unlock()
+	i.set(nil, nil)
+	i.log.Warn("plugin process ended, starting it again", "pid", r.PID(), "why", why, "in", wait)
+	if degraded && !before {
+		i.log.Error("plugin is degraded: it crashes again and again, and is started ever more slowly", "crashes", crashes, "within", crashWindow)
+	}
+	return wait
+}
+
+// watch returns why the process has ended or was killed, or when stop ended it.
+func (i *instance) watch(ctx context.Context, r *running) (why string) {
+	tick := time.NewTicker(i.timing.health)
 	defer tick.Stop()
 	misses := 0
 	for {
 		select {
 		case <-r.Exited():
 			r.Kill()
-			return
+			return r.End()
+		case <-r.hangs:
+			r.Kill()
+			return "killed, because it left a call without an answer"
 		case <-ctx.Done():
 			i.set(nil, errClosed)
 			if err := r.Stop(<-i.drains); err != nil {
 				i.log.Warn("plugin did not stop cleanly", "err", err)
 			}
-			return
+			return ""
 		case <-tick.C:
 		}
-		hctx, cancel := context.WithTimeout(ctx, healthTimeout)
-		err := r.Healthy(hctx)
-		cancel()
-		if err == nil || ctx.Err() != nil {
+		if why := i.overweight(r.PID()); why != "" {
+			r.Kill()
+			return why
+		}
+		if i.healthy(ctx, r) {
 			misses = 0
 			continue
 		}
-		if misses++; misses == healthMisses {
-			i.log.Warn("plugin hangs, killing it", "pid", r.PID(), "err", err)
+		if misses++; misses == i.timing.misses {
 			r.Kill()
-			return
+			return "killed, because it does not answer"
 		}
 	}
 }
 
-// stop ends the plugin; ctx bounds how long it may take to close.
+func (i *instance) healthy(ctx context.Context, r *running) bool {
+	hctx, cancel := context.WithTimeout(ctx, i.timing.health)
+	defer cancel()
+	return r.Healthy(hctx) == nil || ctx.Err() != nil
+}
+
+// overweight says that a process uses more memory than its block allows.
+func (i *instance) overweight(pid int) string {
+	if i.launch.memory == 0 {
+		return ""
+	}
+	// A process that cannot be read has ended, which will be seen next.
+	if n, err := memoryOf(pid); err == nil && n > i.launch.memory {
+		return fmt.Sprintf("killed, because it used %d MiB of the %d MiB of memory that its plugin block allows", n>>20, i.launch.memory>>20)
+	}
+	return ""
+}
+
+// stop ends the plugin; ctx bounds how long it may take to close. A process that
+// cannot be ended in time dies with the agent.
 func (i *instance) stop(ctx context.Context) {
 	i.drains <- ctx
 	i.cancel(errClosed)
-	<-i.ended
+	select {
+	case <-i.ended:
+		return
+	case <-ctx.Done():
+	}
+	select {
+	case <-i.ended:
+	case <-time.After(i.timing.kill):
+		i.log.Warn("plugin is left to die with the agent")
+	}
 }
 
 func (i *instance) set(r *running, err error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.running, i.err = r, err
+	if r != nil {
+		i.pid = r.PID()
+	}
 	close(i.changed)
 	i.changed = make(chan struct{})
 }
@@ -185,12 +269,4 @@ func (i *instance) use(ctx context.Context) (*running, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-}
-
-// worked notes the outcome of a call: a plugin that worked is started again at once.
-func (i *instance) worked(r *running, err error) error {
-	if err == nil || sdk.IsInvalid(err) || sdk.IsGone(err) {
-		r.worked.Store(true)
-	}
-	return err
 }

@@ -128,9 +128,17 @@ type Options struct {
 
 // Load reads a file, .hcl or .hcl.json. The Config is nil if there is any error.
 func Load(file string, o Options) (*Config, Diagnostics) {
+	src, found := readSource(file)
+	if found.HasErrors() {
+		return nil, found
+	}
+	return Parse(file, src, o)
+}
+
+func readSource(file string) ([]byte, Diagnostics) {
 	src, err := os.ReadFile(file)
 	if err == nil {
-		return Parse(file, src, o)
+		return src, nil
 	}
 	fault := Diagnostic{Severity: Error, Summary: "Cannot read the file", Detail: err.Error() + ".", File: file}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -142,31 +150,34 @@ func Load(file string, o Options) (*Config, Diagnostics) {
 // Parse is [Load] of a file whose contents are src. file says whether it is JSON, and
 // where file() starts from.
 func Parse(file string, src []byte, o Options) (*Config, Diagnostics) {
-	if o.Env == nil {
-		o.Env = os.LookupEnv
-	}
-	if o.Now.IsZero() {
-		o.Now = time.Now()
-	}
 	d := newDecoder(file, src, o)
-	var parsed *hcl.File
-	var diags hcl.Diagnostics
-	if strings.HasSuffix(file, ".json") {
-		parsed, diags = hcljson.Parse(src, file)
-	} else {
-		parsed, diags = hclsyntax.ParseConfig(src, file, hcl.InitialPos)
-	}
-	d.diags = append(d.diags, syntaxFaults(diags)...)
-	if diags.HasErrors() {
-		// What follows a syntax error is guesswork and would be reported wrongly.
+	body, ok := d.parse()
+	if !ok {
 		return nil, d.diagnostics()
 	}
-	c := d.file(parsed.Body)
+	c := d.file(body)
 	found := d.diagnostics()
 	if found.HasErrors() {
 		return nil, found
 	}
 	return c, found
+}
+
+// parse reads the file's syntax. Without it nothing else is decoded: what follows a
+// syntax error is guesswork and would be reported wrongly.
+func (d *decoder) parse() (_ hcl.Body, ok bool) {
+	var parsed *hcl.File
+	var diags hcl.Diagnostics
+	if strings.HasSuffix(d.name, ".json") {
+		parsed, diags = hcljson.Parse(d.src, d.name)
+	} else {
+		parsed, diags = hclsyntax.ParseConfig(d.src, d.name, hcl.InitialPos)
+	}
+	d.diags = append(d.diags, syntaxFaults(diags)...)
+	if diags.HasErrors() {
+		return nil, false
+	}
+	return parsed.Body, true
 }
 
 // syntaxFaults rewrites the parsers' messages where they repeat a part of what may be a

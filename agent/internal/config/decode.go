@@ -3,8 +3,10 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -27,6 +29,12 @@ type decoder struct {
 }
 
 func newDecoder(file string, src []byte, o Options) *decoder {
+	if o.Env == nil {
+		o.Env = os.LookupEnv
+	}
+	if o.Now.IsZero() {
+		o.Now = time.Now()
+	}
 	d := &decoder{name: file, src: src, options: o}
 	d.eval = &hcl.EvalContext{Functions: d.functions()}
 	return d

@@ -14,6 +14,7 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/catalog"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/filter"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/ledger"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/pipeline"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
@@ -35,15 +36,17 @@ type Options struct {
 // A Daemon runs the pipelines of one configuration. It is made by New and run once.
 type Daemon struct {
 	catalog   *catalog.Catalog
+	ledger    *ledger.File // for sinks that keep none
 	pipelines []*pipeline.Pipeline
 	log       *slog.Logger
 }
 
-// New builds the enabled pipelines of c and starts their plugins. c must have been
-// loaded with config.Options.Strict. The plugins stop when Run returns, so Run must be
-// called if New succeeds.
+// New builds the enabled pipelines of c and starts their plugins, external ones included.
+// c must have been loaded with config.Options.Strict. The plugins stop when Run returns,
+// so Run must be called if New succeeds.
 func New(c *config.Config, cat *catalog.Catalog, o Options) (_ *Daemon, err error) {
-	d := &Daemon{catalog: cat, log: o.Log}
+	cat.Configure(c.Agent, c.Plugins)
+	d := &Daemon{catalog: cat, ledger: ledger.New(c.Agent.StateDir, o.Log), log: o.Log}
 	defer func() {
 		if err != nil {
 			d.close()
@@ -74,6 +77,9 @@ func (d *Daemon) build(pc config.Pipeline, memory int64, o Options) (*pipeline.P
 		Log:   o.Log.With("pipeline", pc.Name),
 	}
 	for i, s := range pc.Sources {
+		if s.Settings == nil {
+			return nil, notSet("source", s.Type)
+		}
 		plugin, err := d.catalog.Source(fmt.Sprintf("%s.source.%d", pc.Name, i+1), s.Type, s.Settings)
 		if err != nil {
 			return nil, err
@@ -88,27 +94,25 @@ func (d *Daemon) build(pc config.Pipeline, memory int64, o Options) (*pipeline.P
 		return pipeline.New(out), nil
 	}
 	for _, s := range pc.Sinks {
+		if s.Settings == nil {
+			return nil, notSet("sink", s.Type)
+		}
 		plugin, err := d.catalog.Sink(fmt.Sprintf("%s.%s", pc.Name, s.Name), s.Type, s.Settings)
 		if err != nil {
 			return nil, err
 		}
-		out.Sinks = append(out.Sinks, pipeline.Sink{Name: s.Name, Plugin: plugin, Parallel: ledgered(plugin, s.Name)})
+		out.Sinks = append(out.Sinks, newLedgered(s.Name, plugin, d.ledger).sink(s.Name))
 	}
 	return pipeline.New(out), nil
 }
 
-func one(context.Context) (int, error) { return 1, nil }
-
-// ledgered asks an open sink for its parallelism.
-func ledgered(s *catalog.Sink, name string) func(context.Context) (int, error) {
-	return func(ctx context.Context) (int, error) {
-		ledger, parallel, err := s.Features(ctx)
-		if err == nil && !ledger {
-			err = sdk.Denied(fmt.Errorf("sink %s keeps no ledger, which this agent needs of a sink", name))
-		}
-		return parallel, err
-	}
+// notSet is about a block of a disabled pipeline that is run by name: its variables are
+// only warned about.
+func notSet(kind, typ string) error {
+	return fmt.Errorf("%s %q needs a variable or credential that is not set; agent validate shows which", kind, typ)
 }
+
+func one(context.Context) (int, error) { return 1, nil }
 
 // compile makes the filter that runs. The configuration's own has been checked, so a
 // fault is about the names given by hand.
@@ -147,6 +151,9 @@ func (d *Daemon) Drain() {
 		p.Drain()
 	}
 }
+
+// Plugins tells how the plugin of each block is.
+func (d *Daemon) Plugins() []catalog.State { return d.catalog.States() }
 
 // Stats tells what each pipeline did so far, by name, in the file's order.
 func (d *Daemon) Stats() (names []string, stats []pipeline.Stats) {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 	pb "github.com/s-developer-team-inu/inu-logsmith/sdk/internal/pluginv1"
@@ -21,6 +24,12 @@ func (s *SinkServer) Write(ctx context.Context, req *pb.WriteRequest) (*pb.Write
 	sink, err := openedAs[sdk.Sink](s.opened)
 	if err != nil {
 		return nil, err
+	}
+	select {
+	case s.opened.writes <- struct{}{}:
+		defer func() { <-s.opened.writes }()
+	case <-ctx.Done():
+		return nil, toStatus(context.Cause(ctx))
 	}
 	res, err := sink.Write(ctx, batchFromWire(req))
 	if err != nil {
@@ -66,15 +75,34 @@ func NewSink(conn grpc.ClientConnInterface) *Sink {
 // Write sends one batch and waits for its acknowledgement. An answer that does not
 // fit the batch is an error: it acknowledges nothing.
 func (s *Sink) Write(ctx context.Context, b sdk.Batch) (sdk.Result, error) {
-	m, err := s.client.Write(ctx, batchToWire(b))
+	req := batchToWire(b)
+	m, err := s.client.Write(ctx, req, grpc.MaxCallRecvMsgSize(maxReply))
 	if err != nil {
-		return sdk.Result{}, fromStatus(ctx, err)
+		return sdk.Result{}, writeError(ctx, err, req)
 	}
 	res := resultFromWire(m)
 	if err := checkResult(res, len(b.Events)); err != nil {
 		return sdk.Result{}, fmt.Errorf("plugin answered a write of %d events wrongly: %w", len(b.Events), err)
 	}
 	return res, nil
+}
+
+// maxReply bounds the answer to a write: flags and reasons, no events.
+const maxReply = 8 << 20
+
+// smallRequest is a batch that every gRPC library takes: none has a lower limit for
+// received messages than 4 MiB by default.
+const smallRequest = 3 << 20
+
+// writeError is fromStatus for a write. That a message was too large is the fault of
+// the data only if the request was large: else the plugin's answer was, and no event
+// may go to quarantine for it.
+func writeError(ctx context.Context, err error, req *pb.WriteRequest) error {
+	s := status.Convert(err)
+	if s.Code() == codes.ResourceExhausted && proto.Size(req) <= smallRequest {
+		return fmt.Errorf("plugin failed on a write of %d events: %s", len(req.GetEvents()), s.Message())
+	}
+	return fromStatus(ctx, err)
 }
 
 func checkResult(r sdk.Result, events int) error {
