@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/catalog"
+	"github.com/s-developer-team-inu/inu-logsmith/plugins/cloudtrailapi"
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/file"
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/rdsdirect"
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/s3"
@@ -16,6 +17,7 @@ const version = "0.1.0"
 func builtins() []catalog.Builtin {
 	return []catalog.Builtin{
 		{Definition: plugin.Source("s3", version, s3.Open), Cloud: true},
+		{Definition: plugin.Source("cloudtrail_api", version, cloudtrailapi.Open), Cloud: true},
 		{Definition: plugin.Source("file", version, file.Open)},
 		{Definition: plugin.Sink("rds_direct", version, rdsdirect.Open)},
 	}

@@ -1,0 +1,112 @@
+package awsconfig
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// keyFile makes the credentials file the only place to find a key in, and returns a
+// function that writes it.
+func keyFile(t *testing.T) (write func(text string)) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "credentials")
+	for name, value := range map[string]string{
+		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_DEFAULT_PROFILE": "",
+		"AWS_CONFIG_FILE": file + ".none", "AWS_SHARED_CREDENTIALS_FILE": file, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ROLE_ARN": "", "AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_REGION": "", "AWS_DEFAULT_REGION": "",
+		"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "", "AWS_CONTAINER_CREDENTIALS_FULL_URI": "",
+	} {
+		t.Setenv(name, value)
+	}
+	return func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func key(id string) string {
+	return "[default]\naws_access_key_id=" + id + "\naws_secret_access_key=s\n"
+}
+
+func options() Options {
+	return Options{HTTPClient: awshttp.NewBuildableClient(), Retryer: func() aws.Retryer { return aws.NopRetryer{} }}
+}
+
+func TestCredentialsAreFoundAgainAfterRenew(t *testing.T) {
+	write := keyFile(t)
+	write(key("AKIAONE"))
+	a, err := Load(t.Context(), options())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		content string
+		renew   bool
+		want    string // key; empty: denied
+	}{
+		{key("AKIAONE"), false, "AKIAONE"},
+		{key("AKIATWO"), false, "AKIAONE"}, // they are read once
+		{key("AKIATWO"), true, "AKIATWO"},
+		{"", true, ""},
+		{key("AKIATWO"), true, "AKIATWO"},
+		{"[default\n", true, ""}, // somebody is writing the file
+		{key("AKIATHREE"), false, "AKIATHREE"},
+	} {
+		write(step.content)
+		if step.renew {
+			a.Renew()
+		}
+		err := a.Authenticate(t.Context())
+		creds, _ := a.Credentials.Retrieve(t.Context()) // err says the same
+		if creds.AccessKeyID != step.want || (step.want == "") != sdk.IsDenied(err) {
+			t.Errorf("with file %q, renewed %v: key %q, %v; want %q", step.content, step.renew, creds.AccessKeyID, err, step.want)
+		}
+	}
+}
+
+func TestLoadFailsForAProfileThatIsNotThere(t *testing.T) {
+	keyFile(t)
+	o := options()
+	o.Profile = "missing"
+	if _, err := Load(t.Context(), o); !sdk.IsDenied(err) || !strings.Contains(err.Error(), "missing") {
+		t.Errorf("Load = %v, want a denied error that names the profile", err)
+	}
+}
+
+func TestIsAWS(t *testing.T) {
+	for endpoint, want := range map[string]bool{
+		"https://cloudtrail.us-east-1.amazonaws.com":                 true,
+		"https://vpce-1.cloudtrail.us-east-1.vpce.amazonaws.com:443": true,
+		"https://cloudtrail.cn-north-1.amazonaws.com.cn":             true,
+		"https://cloudtrail-fips.us-east-1.api.aws":                  true,
+		"http://127.0.0.1:4566":                                      false,
+		"https://amazonaws.com.example":                              false,
+		"https://evil.example/?.amazonaws.com":                       false,
+		"":                                                           false,
+		"://":                                                        false,
+	} {
+		if got := IsAWS(endpoint); got != want {
+			t.Errorf("IsAWS(%q) = %v, want %v", endpoint, got, want)
+		}
+	}
+}
+
+func TestEndpointFault(t *testing.T) {
+	for endpoint, want := range map[string]bool{
+		"": false, "http://h": false, "https://h:1/x": false, "h": true, "ftp://h": true, "http://": true, "://": true,
+	} {
+		f, got := EndpointFault(endpoint, "https://example.com")
+		if got != want || got && (f.Path != "endpoint" || !strings.Contains(f.Detail, "https://example.com")) {
+			t.Errorf("EndpointFault(%q) = %+v, %v, want %v", endpoint, f, got, want)
+		}
+	}
+}
