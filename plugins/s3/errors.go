@@ -13,22 +13,8 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
-// authenticate makes sure that there are credentials, before a request fails for
-// want of them with an error that cannot be told from others. They are cached until
-// shortly before they expire.
-func (s *Source) authenticate(ctx context.Context) error {
-	_, err := s.creds.Retrieve(ctx)
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case s.settings.AssumeRole != nil:
-		return sdk.Denied(fmt.Errorf("assume role %s: %w; the role's trust policy must allow sts:AssumeRole, with the right external_id if it asks for one",
-			s.settings.AssumeRole.ARN, err))
-	}
-	return sdk.Denied(fmt.Errorf("find AWS credentials: %w; give the instance a role, write profile = \"…\", or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", err))
-}
+// errDeleted is part of the error of an object that is not there.
+var errDeleted = errors.New("the object was deleted after it was listed")
 
 func errReplaced() error {
 	return sdk.Gone(errors.New("the object was overwritten after it was listed"))
@@ -51,8 +37,8 @@ func (s *Source) classify(ctx context.Context, err error, need string) error {
 		return sdk.Denied(fmt.Errorf("%s: %s: "+format, append([]any{api.ErrorCode(), api.ErrorMessage()}, args...)...))
 	}
 	switch code := api.ErrorCode(); code {
-	case "NoSuchKey":
-		return sdk.Gone(errors.New("the object was deleted after it was listed"))
+	case "NoSuchKey", "NotFound", "NoSuchVersion", "MethodNotAllowed": // the last for a delete marker's version
+		return sdk.Gone(errDeleted)
 	case "PreconditionFailed":
 		return errReplaced()
 	case "NoSuchBucket":
@@ -67,6 +53,7 @@ func (s *Source) classify(ctx context.Context, err error, need string) error {
 	case "AccessDenied":
 		return denied("allow %s on bucket %q%s", need, s.settings.Bucket, s.ownerHint())
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "TokenRefreshRequired", "UnrecognizedClientException":
+		s.access.Renew() // the files may hold others by now
 		return denied("AWS refuses the credentials: renew or replace them")
 	case "RequestTimeTooSkewed":
 		return denied("set this host's clock")

@@ -6,148 +6,76 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/awsconfig"
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/cloudtrail"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
-// Source reads CloudTrail objects of one bucket. It keeps no state between calls
-// but credentials and idle connections.
+// Source reads CloudTrail objects of one bucket. It keeps no state between calls that
+// matters: credentials, idle connections, and what it knows of the bucket's folders.
 type Source struct {
 	settings Settings
 	pace     pace
 	client   *s3.Client
-	creds    aws.CredentialsProvider
+	access   *awsconfig.Access
+	layout   *layout
 }
 
-var _ sdk.Source = (*Source)(nil)
+var (
+	_ sdk.Source   = (*Source)(nil)
+	_ sdk.Windowed = (*Source)(nil)
+)
 
 // Open makes the source that s describes. Whether bucket and credentials are any
 // good shows when they are first used.
 func Open(ctx context.Context, s Settings) (sdk.Source, error) {
-	return open(ctx, s, defaultPace())
-}
-
-func open(ctx context.Context, s Settings, p pace) (*Source, error) {
-	client, creds, err := newClient(ctx, s, p)
+	src, err := open(ctx, s, defaultPace())
 	if err != nil {
 		return nil, err
 	}
-	return &Source{settings: s, pace: p, client: client, creds: creds}, nil
+	if s.Notifications == nil {
+		return src, nil
+	}
+	return newNotified(src)
 }
 
-// Discover lists the objects under the prefixes, of every category of CloudTrail
-// log but digests. A prefix that is denied does not keep the others from being
-// listed; it is reported in the end.
-func (s *Source) Discover(ctx context.Context, r sdk.TimeRange, found func([]sdk.Split) error) error {
-	if err := s.authenticate(ctx); err != nil {
-		return err
+func open(ctx context.Context, s Settings, p pace) (*Source, error) {
+	client, access, err := newClient(ctx, s, p)
+	if err != nil {
+		return nil, err
 	}
-	var denied []error
-	for _, prefix := range s.settings.prefixes() {
-		switch err := s.list(ctx, prefix, r, found); {
-		case sdk.IsDenied(err):
-			denied = append(denied, err)
-		case err != nil:
-			return err
-		}
-	}
-	return errors.Join(denied...)
-}
-
-// list lists one prefix, 1,000 keys a request.
-func (s *Source) list(ctx context.Context, prefix string, r sdk.TimeRange, found func([]sdk.Split) error) error {
-	in := &s3.ListObjectsV2Input{
-		Bucket:              aws.String(s.settings.Bucket),
-		Prefix:              aws.String(prefix),
-		ExpectedBucketOwner: optional(s.settings.ExpectedBucketOwner),
-		// A key may hold characters that XML cannot; one such key would keep the whole
-		// page from being read.
-		EncodingType: types.EncodingTypeUrl,
-	}
-	var unrecordable error
-	for {
-		out, err := s.client.ListObjectsV2(ctx, in)
-		if err != nil {
-			return fmt.Errorf("list s3://%s/%s: %w", s.settings.Bucket, prefix, s.classify(ctx, err, "s3:ListBucket"))
-		}
-		var page []sdk.Split
-		for _, o := range out.Contents {
-			split, ok := s.split(o, out.EncodingType)
-			switch {
-			case !ok || !r.Contains(split.Time):
-			case !cloudtrail.Recordable(split.ID):
-				unrecordable = sdk.Denied(fmt.Errorf("list s3://%s/%s: key in %q is not a text that can be recorded: copy the object to another key",
-					s.settings.Bucket, prefix, split.ID))
-			default:
-				page = append(page, split)
-			}
-		}
-		if len(page) > 0 {
-			if err := found(page); err != nil {
-				return err
-			}
-		}
-		if !aws.ToBool(out.IsTruncated) {
-			return unrecordable
-		}
-		next := aws.ToString(out.NextContinuationToken)
-		if next == "" || next == aws.ToString(in.ContinuationToken) {
-			// Ending here would pass for a complete listing.
-			return fmt.Errorf("list s3://%s/%s: the server says there is more but not where", s.settings.Bucket, prefix)
-		}
-		in.ContinuationToken = aws.String(next)
-	}
-}
-
-// split makes a split of a listed object, unless it cannot hold events.
-func (s *Source) split(o types.Object, encoding types.EncodingType) (sdk.Split, bool) {
-	key := aws.ToString(o.Key)
-	if encoding == types.EncodingTypeUrl {
-		if plain, err := url.QueryUnescape(key); err == nil {
-			key = plain
-		}
-	}
-	if !cloudtrail.Readable(key) {
-		return sdk.Split{}, false
-	}
-	at := cloudtrail.ParseKey(key).Time()
-	if at.IsZero() {
-		at = aws.ToTime(o.LastModified).UTC()
-	}
-	return sdk.Split{ID: s.settings.Bucket + "/" + key + "@" + unquoteETag(o.ETag), Time: at, Bytes: aws.ToInt64(o.Size)}, true
-}
-
-// parseID takes a split's ID apart. A key may hold slashes and @ as well; an ETag
-// holds neither.
-func (s *Source) parseID(id string) (key, etag string, err error) {
-	rest, ours := strings.CutPrefix(id, s.settings.Bucket+"/")
-	at := strings.LastIndexByte(rest, '@')
-	if !ours || at <= 0 || at == len(rest)-1 {
-		return "", "", fmt.Errorf("split %q does not name a version of an object in bucket %q", id, s.settings.Bucket)
-	}
-	return rest[:at], rest[at+1:], nil
+	return &Source{settings: s, pace: p, client: client, access: access, layout: newLayout()}, nil
 }
 
 // Fetch reads one object. One that has been overwritten since it was listed is
 // [sdk.Gone], like one that was deleted: the version that the split names cannot
 // be read any more, and the next Discover lists the new one.
 func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Event) error) error {
+	return s.fetch(ctx, split, "", emit)
+}
+
+// fetch is Fetch for a split of which the version of the object may be known. A version
+// can be read after it was overwritten or deleted, but takes a permission of its own,
+// and is not asked for before.
+func (s *Source) fetch(ctx context.Context, split sdk.Split, version string, emit func([]sdk.Event) error) error {
 	key, etag, err := s.parseID(split.ID)
 	if err != nil {
 		return sdk.Invalid(err)
 	}
-	if err := s.authenticate(ctx); err != nil {
+	if err := s.access.Authenticate(ctx); err != nil {
 		return err
 	}
 	b := newBody(ctx, s.pace, func(ctx context.Context, offset int64) (part, error) {
-		return s.get(ctx, key, etag, offset)
+		p, err := s.get(ctx, key, etag, "", offset)
+		if version != "" && sdk.IsGone(err) {
+			return s.get(ctx, key, etag, version, offset)
+		}
+		return p, err
 	})
 	defer b.close()
 	if err := cloudtrail.Read(b, cloudtrail.ParseKey(key).Account, cloudtrail.Limits{}, emit); err != nil {
@@ -156,12 +84,17 @@ func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Eve
 	return nil
 }
 
-// get asks for the object's bytes from offset on.
-func (s *Source) get(ctx context.Context, key, etag string, offset int64) (part, error) {
+// get asks for the object's bytes from offset on. An empty version is the latest one.
+func (s *Source) get(ctx context.Context, key, etag, version string, offset int64) (part, error) {
+	need := "s3:GetObject, and kms:Decrypt if the object is encrypted with a KMS key"
+	if version != "" {
+		need = "s3:GetObjectVersion"
+	}
 	in := &s3.GetObjectInput{
 		Bucket:              aws.String(s.settings.Bucket),
 		Key:                 aws.String(key),
 		IfMatch:             aws.String(`"` + etag + `"`),
+		VersionId:           optional(version),
 		ExpectedBucketOwner: optional(s.settings.ExpectedBucketOwner),
 	}
 	if offset > 0 {
@@ -169,7 +102,7 @@ func (s *Source) get(ctx context.Context, key, etag string, offset int64) (part,
 	}
 	out, err := s.client.GetObject(ctx, in)
 	if err != nil {
-		return part{}, s.classify(ctx, err, "s3:GetObject, and kms:Decrypt if the object is encrypted with a KMS key")
+		return part{}, s.classify(ctx, err, need)
 	}
 	p := part{ReadCloser: out.Body, size: -1}
 	if out.ContentLength != nil {
@@ -187,6 +120,28 @@ func (s *Source) get(ctx context.Context, key, etag string, offset int64) (part,
 		return part{}, err
 	}
 	return p, nil
+}
+
+// head asks for what a message does not tell of an object.
+func (s *Source) head(ctx context.Context, o object) (object, error) {
+	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
+		Bucket: aws.String(s.settings.Bucket), Key: aws.String(o.key),
+		ExpectedBucketOwner: optional(s.settings.ExpectedBucketOwner),
+	})
+	if err != nil {
+		return o, fmt.Errorf("ask for the version of s3://%s/%s: %w", s.settings.Bucket, o.key, s.classify(ctx, err, "s3:GetObject"))
+	}
+	o.etag, o.bytes = unquoteETag(out.ETag), aws.ToInt64(out.ContentLength)
+	if !validETag(o.etag) {
+		return o, sdk.Invalid(fmt.Errorf("the server has no usable ETag for s3://%s/%s", s.settings.Bucket, o.key))
+	}
+	if o.at.IsZero() {
+		o.at = aws.ToTime(out.LastModified).UTC()
+	}
+	if o.version = aws.ToString(out.VersionId); o.version == "null" {
+		o.version = "" // of a bucket without versions
+	}
+	return o, nil
 }
 
 func unquoteETag(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }

@@ -242,7 +242,7 @@ func TestSplitSurvivesKeysWithOddCharacters(t *testing.T) {
 		"plain/percent%41.json": "plain/percent%2541.json",
 	} {
 		o := types.Object{Key: aws.String(encoded), ETag: aws.String(`"0123-2"`)}
-		split, ok := src.split(o, types.EncodingTypeUrl)
+		split, ok := src.split(o, types.EncodingTypeUrl, sdk.TimeRange{})
 		got, etag, err := src.parseID(split.ID)
 		if !ok || err != nil || got != key || etag != "0123-2" {
 			t.Errorf("split of %q names %q version %q, %v, want %q", encoded, got, etag, err, key)

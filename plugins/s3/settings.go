@@ -2,21 +2,24 @@ package s3
 
 import (
 	"fmt"
-	"net/url"
 	"strings"
+	"time"
 
+	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/awsconfig"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
 // Settings are those of a source "s3" block.
 type Settings struct {
 	Bucket   string   `agent:"bucket" pattern:"^\\S+$" desc:"The bucket that CloudTrail writes to."`
-	Prefix   string   `agent:"prefix" optional:"true" desc:"Read only keys that begin with this, such as AWSLogs/123456789012/CloudTrail/. Everything in the bucket if absent."`
+	Prefix   string   `agent:"prefix" optional:"true" desc:"Read only keys that begin with this, such as AWSLogs/123456789012/CloudTrail/. Everything in the bucket if absent. Accounts and Regions below it are found, new ones within an hour."`
 	Prefixes []string `agent:"prefixes" optional:"true" desc:"Several prefixes, instead of prefix."`
 
 	Region     string      `agent:"region" optional:"true" desc:"The bucket's Region. The default is that of the environment or profile."`
 	Profile    string      `agent:"profile" optional:"true" desc:"A profile of the AWS configuration files, for credentials and Region."`
 	AssumeRole *AssumeRole `agent:"assume_role,block" desc:"A role to take on before reading."`
+
+	Notifications *Notifications `agent:"notifications,block" desc:"A queue that announces new objects, so that they are read at once. The listing goes on beside it, as the net."`
 
 	Endpoint            string `agent:"endpoint" optional:"true" desc:"URL of an S3-compatible server, instead of AWS."`
 	ForcePathStyle      bool   `agent:"force_path_style" default:"false" desc:"Put the bucket in the URL's path, as most S3-compatible servers want it."`
@@ -24,9 +27,14 @@ type Settings struct {
 }
 
 // AssumeRole is a role to take on with the credentials found.
-type AssumeRole struct {
-	ARN        string `agent:"arn" pattern:"^arn:[^:]+:iam::[0-9]{12}:role/.+$" desc:"The role."`
-	ExternalID string `agent:"external_id" optional:"true" desc:"External ID that the role's trust policy asks for."`
+type AssumeRole = awsconfig.AssumeRole
+
+// Notifications say where new objects are announced.
+type Notifications struct {
+	QueueURL   string        `agent:"queue_url" pattern:"^https?://[^/\\s]+/\\S+$" desc:"URL of the SQS queue that hears of new objects, from S3, SNS, EventBridge or CloudTrail itself. Its Region is the queue's."`
+	Endpoint   string        `agent:"endpoint" optional:"true" desc:"URL of a VPC endpoint for SQS, or of a server that stands in for it. That of queue_url if absent."`
+	Wait       time.Duration `agent:"wait" default:"20s" min:"1s" max:"20s" desc:"How long one request waits for messages."`
+	Visibility time.Duration `agent:"visibility" default:"5m" min:"30s" max:"6h" desc:"How long a message stays out of other agents' sight when this one has vanished. It is renewed while its objects are read."`
 }
 
 // Validate checks what the tags cannot say.
@@ -52,13 +60,13 @@ func (s Settings) Validate() []sdk.Fault {
 			faults = append(faults, f)
 		}
 	}
-	if s.Endpoint != "" {
-		u, err := url.Parse(s.Endpoint)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			faults = append(faults, sdk.Fault{
-				Path: "endpoint", Summary: "Not a URL",
-				Detail: `Write it with its scheme, such as "https://minio.example.com:9000".`,
-			})
+	if f, bad := awsconfig.EndpointFault(s.Endpoint, "https://minio.example.com:9000"); bad {
+		faults = append(faults, f)
+	}
+	if s.Notifications != nil {
+		if f, bad := awsconfig.EndpointFault(s.Notifications.Endpoint, "https://vpce-0a1b2c.sqs.ap-northeast-2.vpce.amazonaws.com"); bad {
+			f.Path = "notifications." + f.Path
+			faults = append(faults, f)
 		}
 	}
 	return faults

@@ -1,0 +1,287 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/cloudtrail"
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// A branch is a part of the bucket that is listed by itself.
+type branch struct {
+	prefix string
+	// stream is what comes before YYYY/MM/DD/ in the keys of one account, category and
+	// Region. It is empty for a branch whose keys are in no known order.
+	stream string
+}
+
+const (
+	// labelSlack is how far a listing begins before the time that is asked for: the time
+	// in a key is that of delivery to within minutes, and the folder's day may be its
+	// neighbour's.
+	labelSlack = time.Hour
+	// hotBack is how far back the hour in an object's name is gone by. Longer ranges
+	// begin with a whole day, and find objects with other names too.
+	hotBack = 6*time.Hour + labelSlack/2
+)
+
+// startAfter is the key that the branch's objects since a time come after, or empty.
+// Midnight and the ends of months need no request of their own, for keys sort by time.
+func (b branch) startAfter(since time.Time) string {
+	if b.stream == "" || since.IsZero() {
+		return ""
+	}
+	from := since.UTC().Add(-labelSlack)
+	day := b.stream + from.Format("2006/01/02/")
+	if time.Since(since) > hotBack {
+		return day
+	}
+	k := cloudtrail.ParseKey(b.stream + "x")
+	return day + k.Account + "_" + k.Category + "_" + k.Region + "_" + from.Format("20060102T15")
+}
+
+// leap is where a listing that has come to key may go on at once, because nothing that
+// follows can matter: the rest of the folder of digests or of another service, and of
+// days before or after r. It is empty if there is nothing to leap over.
+func leap(key string, r sdk.TimeRange) string {
+	k := cloudtrail.ParseKey(key)
+	category := k.Account + "/" + k.Category + "/"
+	i := strings.Index(key, category)
+	if k.Category == "" || i < 0 {
+		return ""
+	}
+	folder := key[:i+len(category)]
+	if !cloudtrail.Readable(folder + "x.json") {
+		return strings.TrimSuffix(folder, "/") + "0" // the character after the slash
+	}
+	stream := folder + k.Region + "/"
+	if k.Day.IsZero() || !strings.HasPrefix(key, stream) {
+		return ""
+	}
+	const slack = 48 * time.Hour // between the folder's day and the time in the name
+	switch {
+	case !r.Until.IsZero() && k.Day.After(r.Until.Add(slack)):
+		return stream + ":" // the character after the digits
+	case !r.Since.IsZero() && k.Day.Before(r.Since.Add(-slack)):
+		return stream + r.Since.UTC().Add(-slack).Format("2006/01/02/")
+	}
+	return ""
+}
+
+// What a prefix names.
+type site uint8
+
+const (
+	outside  site = iota // not, or not yet, CloudTrail's layout
+	above                // a folder of the layout that leads to streams
+	inStream             // a stream, or a part of one
+	barren               // a folder of the layout that holds no events
+)
+
+var leadsToStreams = regexp.MustCompile(`(^|/)AWSLogs/(o-[^/]+/)?([0-9]{12}/)?$`)
+
+// locate says what prefix names in the layout
+//
+//	[front/]AWSLogs/[o-…/]ACCOUNT/CATEGORY/REGION/YYYY/MM/DD/
+//
+// where front may hold an organization's ID too, as AWS Control Tower has it. A prefix
+// that breaks off within a name is located by the folder that it lies in.
+func locate(prefix string) (site, branch) {
+	folder := prefix[:strings.LastIndexByte(prefix, '/')+1]
+	if leadsToStreams.MatchString(folder) {
+		return above, branch{}
+	}
+	k := cloudtrail.ParseKey(folder + "x")
+	switch {
+	case k.Category == "":
+		return outside, branch{}
+	case !cloudtrail.Readable(folder + "x.json"):
+		return barren, branch{}
+	case k.Region == "":
+		return above, branch{}
+	case !strings.ContainsFunc(k.Region, unicode.IsLetter):
+		return outside, branch{} // a year: somebody has left the Region out
+	}
+	below := k.Account + "/" + k.Category + "/" + k.Region + "/"
+	return inStream, branch{prefix: prefix, stream: folder[:strings.Index(folder, below)+len(below)]}
+}
+
+// layout remembers where the streams of the bucket are. It saves requests and nothing
+// else: what it does not know is found by the next search, or by a full listing.
+type layout struct {
+	turn     chan struct{} // of the one who reads or changes what follows
+	streams  map[string]branch
+	others   []branch // what is listed whole
+	searched time.Time
+}
+
+func newLayout() *layout {
+	return &layout{turn: make(chan struct{}, 1), streams: make(map[string]branch)}
+}
+
+// searchEvery is how soon a new account or Region is noticed.
+const searchEvery = time.Hour
+
+// branches are those to list. Once an hour it searches for new ones; objects that lie
+// beside the folders on the way are collected then. A stream is never forgotten.
+func (l *layout) branches(ctx context.Context, s *Source, r sdk.TimeRange, c *collector) ([]branch, error) {
+	select {
+	case l.turn <- struct{}{}:
+		defer func() { <-l.turn }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	var denied error
+	if l.searched.IsZero() || time.Since(l.searched) >= searchEvery {
+		found, err := s.search(ctx, r)
+		if err != nil && !sdk.IsDenied(err) {
+			return nil, err
+		}
+		if denied = err; denied == nil {
+			l.searched = time.Now()
+		}
+		l.others = l.others[:0]
+		for _, b := range found.branches {
+			if b.stream == "" {
+				l.others = append(l.others, b)
+			} else {
+				l.streams[b.prefix] = b
+			}
+		}
+		if err := c.add(found.loose); err != nil {
+			return nil, err
+		}
+	}
+	all := slices.SortedFunc(maps.Values(l.streams), func(a, b branch) int { return strings.Compare(a.prefix, b.prefix) })
+	return append(all, l.others...), denied
+}
+
+// A search follows the folders from the prefixes down to the streams.
+type search struct {
+	source *Source
+	r      sdk.TimeRange
+	// budget is how many more requests may go to folders outside of the layout: a
+	// bucket may hold anything, in any number of folders.
+	budget int
+	denied []error
+}
+
+const (
+	searchBudget = 200
+	// maxLoose is how many objects a folder on the way may have of its own.
+	maxLoose = 1000
+)
+
+// An area is what a search finds below a prefix.
+type area struct {
+	branches []branch
+	loose    []sdk.Split // objects beside the folders that lead to branches
+}
+
+func whole(prefix string) area { return area{branches: []branch{{prefix: prefix}}} }
+
+func (a area) hasStreams() bool {
+	return slices.ContainsFunc(a.branches, func(b branch) bool { return b.stream != "" })
+}
+
+// search finds the streams below the prefixes. A prefix, or a folder outside of the
+// layout, that has none is listed whole.
+func (s *Source) search(ctx context.Context, r sdk.TimeRange) (area, error) {
+	w := &search{source: s, r: r, budget: searchBudget}
+	var all area
+	for _, prefix := range s.settings.prefixes() {
+		denied := len(w.denied)
+		a, err := w.visit(ctx, prefix)
+		if err != nil {
+			return area{}, err
+		}
+		if site, _ := locate(prefix); site == above && !a.hasStreams() && len(w.denied) == denied {
+			a = whole(prefix)
+		}
+		all.branches = append(all.branches, a.branches...)
+		all.loose = append(all.loose, a.loose...)
+	}
+	return all, errors.Join(w.denied...)
+}
+
+func (w *search) visit(ctx context.Context, prefix string) (area, error) {
+	site, b := locate(prefix)
+	switch site {
+	case inStream:
+		return area{branches: []branch{b}}, nil
+	case barren:
+		return area{}, nil
+	case above, outside:
+	}
+	folders, loose, err := w.open(ctx, prefix, site)
+	switch {
+	case errors.Is(err, errTooWide):
+		return whole(prefix), nil
+	case sdk.IsDenied(err):
+		w.denied = append(w.denied, err)
+		return area{}, nil
+	case err != nil:
+		return area{}, err
+	}
+	a := area{loose: loose}
+	for _, folder := range folders {
+		below, err := w.visit(ctx, folder)
+		if err != nil {
+			return area{}, err
+		}
+		a.branches = append(a.branches, below.branches...)
+		a.loose = append(a.loose, below.loose...)
+	}
+	if site == outside && !a.hasStreams() {
+		return whole(prefix), nil
+	}
+	return a, nil
+}
+
+// errTooWide ends the search of a folder that is rather listed whole.
+var errTooWide = errors.New("too much in one folder")
+
+// open returns the folders and the objects directly below prefix.
+func (w *search) open(ctx context.Context, prefix string, at site) (folders []string, loose []sdk.Split, err error) {
+	s := w.source
+	in := s.listInput(prefix)
+	in.Delimiter = aws.String("/")
+	objects := 0
+	for {
+		if at == outside {
+			if w.budget == 0 {
+				return nil, nil, errTooWide
+			}
+			w.budget--
+		}
+		out, err := s.client.ListObjectsV2(ctx, in)
+		if err != nil {
+			return nil, nil, fmt.Errorf("list folders of s3://%s/%s: %w", s.settings.Bucket, prefix, s.classify(ctx, err, "s3:ListBucket"))
+		}
+		page, _ := s.splits(out, w.r) // what cannot be recorded is the full listing's to report
+		loose = append(loose, page...)
+		for _, p := range out.CommonPrefixes {
+			folders = append(folders, plainKey(p.Prefix, out.EncodingType))
+		}
+		objects += len(out.Contents)
+		switch {
+		case objects > maxLoose:
+			return nil, nil, errTooWide
+		case !aws.ToBool(out.IsTruncated):
+			return folders, loose, nil
+		}
+		if err := advance(in, out, w.r); err != nil {
+			return nil, nil, fmt.Errorf("list folders of s3://%s/%s: %w", s.settings.Bucket, prefix, err)
+		}
+	}
+}
