@@ -166,6 +166,8 @@ comment on view public.records is
 -- and keeps those that differ. It answers how many it had not kept before: none,
 -- unless somebody reuses an eventID. The arrays run in parallel; record is the text
 -- as it would be stored, and sanitized says that raw is needed to tell it apart.
+-- lookupEvents is not CloudTrail's: the source cloudtrail_api keeps there what only
+-- that API tells of an event, which may come from S3 as well.
 create function public.record_variants(
     ids uuid[], event_times timestamp[], origins text[], records jsonb[], sanitized boolean[], raws bytea[]
 ) returns bigint
@@ -176,7 +178,7 @@ as $$
         select g.id, g.event_time, sha256(g.raw) as content, g.origin, g.raw
         from unnest($1, $2, $3, $4, $5, $6) as g (id, event_time, origin, record, sanitized, raw)
         join public.records r on r.id = g.id and r.event_time = g.event_time
-        where r.record <> g.record
+        where r.record - 'lookupEvents' <> g.record - 'lookupEvents'
            or r.raw is distinct from case when g.sanitized then g.raw end
     ), kept as (
         insert into public.variants (id, event_time, content, origin, raw)

@@ -80,8 +80,8 @@ func TestEnsureMonthsMakesThePairWithKeysAndIndexes(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("keys (-want +got):\n%s", diff)
 	}
-	if got := value[int](t, owner, `select count(*) from pg_index where indrelid = 'cloudtrail_2021_07'::regclass`); got != 5 {
-		t.Errorf("cloudtrail_2021_07 has %d indexes, want 5", got)
+	if got := value[int](t, owner, `select count(*) from pg_index where indrelid = 'cloudtrail_2021_07'::regclass`); got != 6 {
+		t.Errorf("cloudtrail_2021_07 has %d indexes, want 6", got)
 	}
 	store(t, connect(t, db.DSN(db.Writer)), event{id: eventA, time: "2021-07-31 23:59:59.999999"})
 	if got := value[string](t, owner, `select tableoid::regclass::text from cloudtrail`); got != "cloudtrail_2021_07" {
@@ -249,6 +249,7 @@ func TestRecordVariantsKeepsWhatDiffersOnce(t *testing.T) {
 		want                        int64
 	}{
 		{"the same record in another layout", eventA, "2021-07-28 10:00:00", `{"eventTime":"2021-07-28T10:00:00Z","eventName":"X"}`, "a", false, 0},
+		{"the same record from LookupEvents", eventA, "2021-07-28 10:00:00", `{"eventTime":"2021-07-28T10:00:00Z","eventName":"X","lookupEvents":{"username":"u"}}`, "a", false, 0},
 		{"another field", eventA, "2021-07-28 10:00:00", `{"eventName":"Y"}`, "b", false, 1},
 		{"the same once more", eventA, "2021-07-28 10:00:00", `{"eventName":"Y"}`, "b", false, 0},
 		{"equal only after cleaning", eventA, "2021-07-28 10:00:00", stored, "c", true, 1},

@@ -40,7 +40,7 @@ func TestWriterHasLeastPrivilege(t *testing.T) {
 	}{
 		{"tables", tablePrivileges, []string{"cloudtrail INSERT", "events INSERT", "ledger INSERT", "quarantine INSERT"}},
 		{"columns", columnPrivileges, []string{"events.id SELECT"}},
-		{"functions", functionPrivileges, []string{"ensure_months", "ledger_done", "record_variants", "schema_version"}},
+		{"functions", functionPrivileges, []string{"ensure_months", "ledger_done", "record_variants", "rows_from", "schema_version"}},
 		{"owned objects and memberships", owned, []string{}},
 	} {
 		if diff := cmp.Diff(tc.want, values[string](t, owner, tc.query, db.Writer.User)); diff != "" {
@@ -58,7 +58,7 @@ func TestWriterIsRefusedTheRest(t *testing.T) {
 	var refused []string
 	for _, column := range values[string](t, owner, `
 		select c.relname || '.' || a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
-		where c.relname in ('events', 'cloudtrail', 'events_2021_07', 'cloudtrail_2021_07', 'ledger', 'quarantine', 'variants', 'groups', 'records')
+		where c.relname in ('events', 'cloudtrail', 'events_2021_07', 'cloudtrail_2021_07', 'ledger', 'quarantine', 'released', 'variants', 'groups', 'records')
 		  and a.attnum > 0 order by 1`) {
 		table, column, _ := strings.Cut(column, ".")
 		if table+"."+column != "events.id" {
@@ -68,6 +68,7 @@ func TestWriterIsRefusedTheRest(t *testing.T) {
 	refused = append(refused,
 		"update events set source_product = ''", "delete from events", "truncate events", "drop table events",
 		"delete from ledger", "update ledger set filtered = 0", "delete from quarantine", "delete from variants",
+		"insert into released select * from released", "delete from released",
 		"insert into variants default values", "insert into groups values (gen_random_uuid(), '')",
 		"insert into events_2021_07 (id) values (gen_random_uuid())", "create table events_2021_09 partition of events for values from ('2021-09-01') to ('2021-10-01')",
 		"select create_month('2021-09-01')", "select month_exists('2021-09-01')", "select grant_writer(current_user)",
@@ -86,7 +87,7 @@ func TestWriterIsRefusedTheRest(t *testing.T) {
 func TestReaderReadsEverythingAndWritesNothing(t *testing.T) {
 	db := migrated(t)
 	owner := connect(t, db.DSN(db.Owner))
-	want := []string{"cloudtrail SELECT", "events SELECT", "groups SELECT", "ledger SELECT", "quarantine SELECT", "records SELECT", "variants SELECT"}
+	want := []string{"cloudtrail SELECT", "events SELECT", "groups SELECT", "ledger SELECT", "quarantine SELECT", "records SELECT", "released SELECT", "variants SELECT"}
 	if diff := cmp.Diff(want, values[string](t, owner, tablePrivileges, "inu_reader")); diff != "" {
 		t.Errorf("tables (-want +got):\n%s", diff)
 	}
@@ -94,7 +95,7 @@ func TestReaderReadsEverythingAndWritesNothing(t *testing.T) {
 		t.Errorf("functions (-want +got):\n%s", diff)
 	}
 	reader := connect(t, db.DSN(db.Reader))
-	for _, table := range []string{"groups", "events", "cloudtrail", "ledger", "quarantine", "variants", "records"} {
+	for _, table := range []string{"groups", "events", "cloudtrail", "ledger", "quarantine", "released", "variants", "records"} {
 		exec(t, reader, "select * from "+table)
 	}
 }

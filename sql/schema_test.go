@@ -81,6 +81,7 @@ func TestIndexesAreThoseDecidedAndNoMore(t *testing.T) {
 		"cloudtrail USING btree (event_id, event_time)",
 		"cloudtrail USING btree (event_name)",
 		"cloudtrail USING btree (event_time)",
+		"cloudtrail USING btree (hashtextextended(origin, (0)::bigint))",
 		"cloudtrail USING gin (user_identity jsonb_path_ops)",
 		"events USING btree (id, event_time)",
 	}

@@ -42,6 +42,9 @@ func commands() []command {
 		{"filter", "try a pipeline's filter on files", (*Program).filter},
 		{"migrate", "create or upgrade the database's tables", (*Program).migrate},
 		{"version", "print the version", (*Program).version},
+		{"quarantine", "list, show, retry or discard what is kept aside", (*Program).quarantine},
+		{"audit", "prove that every event is accounted for", (*Program).audit},
+		{"plugin", "list, pin and describe plugins", (*Program).plugin},
 	}
 }
 
@@ -52,12 +55,9 @@ func (p *Program) Run(args []string) int {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		name, args = args[0], args[1:]
 	}
-	switch name {
-	case "help":
+	if name == "help" {
 		p.usage(p.Stdout)
 		return exitOK
-	case "plugin":
-		return p.plugin(args)
 	}
 	for _, c := range commands() {
 		if c.name == name {
@@ -86,19 +86,6 @@ func (p *Program) usage(w io.Writer) {
 agent COMMAND -h shows a command's flags, agent -h those of the service.
 Exit codes: 0 ok, 1 failed, 2 wrong usage or configuration.
 `)
-}
-
-// plugin serves a built-in to the agent that started this process.
-func (p *Program) plugin(args []string) int {
-	if len(args) != 2 {
-		p.failf("usage: agent plugin source|sink TYPE; the agent starts this by itself for each block of agent.hcl")
-		return exitUsage
-	}
-	if err := p.catalog(slog.New(slog.DiscardHandler)).Serve(args[0], args[1]); err != nil {
-		p.failf("%v", err)
-		return exitUsage
-	}
-	return exitOK
 }
 
 func (p *Program) catalog(log *slog.Logger) *catalog.Catalog {
@@ -136,12 +123,31 @@ func (p *Program) parse(f *flag.FlagSet, args []string) (code int, ok bool) {
 	return exitUsage, false
 }
 
+const defaultConfig = "agent.hcl"
+
 // configFlags are the flags of every command that reads a configuration.
 type configFlags struct{ file, envFile string }
 
 func (c *configFlags) define(f *flag.FlagSet) {
-	f.StringVar(&c.file, "config", "agent.hcl", "the configuration `file`")
+	f.StringVar(&c.file, "config", defaultConfig, "the configuration `file`")
 	f.StringVar(&c.envFile, "env-file", "", "set the environment variables of this `file` first, as systemd's EnvironmentFile= does")
+}
+
+// setEnv sets the variables of the environment file.
+func (c *configFlags) setEnv() error {
+	if c.envFile == "" {
+		return nil
+	}
+	vars, err := config.ReadEnvFile(c.envFile)
+	if err != nil {
+		return err
+	}
+	for name, value := range vars {
+		if err := os.Setenv(name, value); err != nil {
+			return fmt.Errorf("%s: set %s: %w", c.envFile, name, err)
+		}
+	}
+	return nil
 }
 
 // load reads the configuration and prints its diagnostics. ok is false if there are
@@ -157,16 +163,8 @@ func (p *Program) load(c configFlags, strict bool) (_ *config.Config, ok bool) {
 }
 
 func (p *Program) read(c configFlags, strict bool) (*config.Config, config.Diagnostics, error) {
-	if c.envFile != "" {
-		vars, err := config.ReadEnvFile(c.envFile)
-		if err != nil {
-			return nil, nil, err
-		}
-		for name, value := range vars {
-			if err := os.Setenv(name, value); err != nil {
-				return nil, nil, fmt.Errorf("%s: set %s: %w", c.envFile, name, err)
-			}
-		}
+	if err := c.setEnv(); err != nil {
+		return nil, nil, err
 	}
 	cfg, diags := config.Load(c.file, config.Options{
 		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
@@ -176,11 +174,10 @@ func (p *Program) read(c configFlags, strict bool) (*config.Config, config.Diagn
 	return cfg, diags, nil
 }
 
-func (p *Program) configCatalog(_ config.Agent, plugins []config.Plugin) (config.Catalog, error) {
-	if len(plugins) > 0 {
-		return nil, fmt.Errorf("plugin %q: this version runs its built-in plugins only; remove the plugin blocks", plugins[0].Type)
-	}
-	return p.catalog(slog.New(slog.DiscardHandler)), nil
+func (p *Program) configCatalog(agent config.Agent, plugins []config.Plugin) (config.Catalog, error) {
+	cat := p.catalog(slog.New(slog.DiscardHandler))
+	cat.Configure(agent, plugins)
+	return cat, nil
 }
 
 // gatherEvents joins the words after -events, which may be separated by commas or by

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	osexec "os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/s-developer-team-inu/inu-logsmith/sql"
 	"github.com/s-developer-team-inu/inu-logsmith/sql/pgtest"
 )
 
@@ -19,8 +21,8 @@ func TestFreshDatabaseBecomesOneThatTheWriterCanUse(t *testing.T) {
 	run(t, opts)
 
 	writer := connectAs(t, db.DSN(db.Writer))
-	if got := text(t, writer, `select schema_version()::text`); got != "3" {
-		t.Errorf("schema_version() = %s, want 3", got)
+	if got := text(t, writer, `select schema_version()::text`); got != strconv.Itoa(sql.Version) {
+		t.Errorf("schema_version() = %s, want %d", got, sql.Version)
 	}
 	if got := text(t, writer, `insert into events (id, event_time, group_id) values
 		('01000000-0000-8000-8000-00000000000a', '1970-01-01', '11111111-1111-4111-8111-111111111111') returning id::text`); got == "" {
