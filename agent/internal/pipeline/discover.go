@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
@@ -21,6 +22,7 @@ type pass struct {
 	listed int
 	taken  int
 	reread int
+	failed atomic.Bool // a task was given up
 	// announced says that the source told of the splits and waits to hear their end.
 	announced bool
 }

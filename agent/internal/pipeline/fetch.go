@@ -78,6 +78,7 @@ func (p *Pipeline) giveUp(ctx context.Context, t *task, err error) {
 		return
 	}
 	p.stats.failed.Add(1)
+	t.pass.failed.Store(true)
 	if p.Once {
 		p.unread(err)
 		p.Log.Error("left unread", "source", t.source.Type, "split", t.split.ID, "err", err)
@@ -97,12 +98,23 @@ type reading struct {
 	unevaluable int64
 }
 
-// reserve takes what the next piece will probably need. CloudTrail's JSON inflates
-// about tenfold; an object of unknown size may fill a piece.
+// What a split's first piece is taken to need: CloudTrail's JSON inflates about tenfold,
+// and a split of unknown size is a window of a few minutes. add corrects it.
+const (
+	inflation    = 12
+	smallestRoom = 64 << 10
+	unknownRoom  = 256 << 10
+)
+
+// reserve takes what the next piece will probably need.
 func (r *reading) reserve(ctx context.Context) error {
 	n := r.p.Batch.MaxBytes
-	if size := r.attempt.split.Bytes; size > 0 && r.attempt.read == 0 {
-		n = min(n, 12*size+64<<10)
+	if r.attempt.read == 0 {
+		room := int64(unknownRoom)
+		if size := r.attempt.split.Bytes; size > 0 {
+			room = inflation*size + smallestRoom
+		}
+		n = min(n, room)
 	}
 	if err := r.p.memory.reserve(ctx, n); err != nil {
 		return err

@@ -87,7 +87,8 @@ type Pipeline struct {
 	stats stats
 }
 
-// fetchers is how many splits are read at a time: enough to hide a store's latency.
+// fetchers is how many splits of a source are read at a time: enough to hide a store's
+// latency.
 const fetchers = 16
 
 // New makes a pipeline; it does no I/O.
@@ -131,11 +132,27 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		}
 	}()
 
-	q := newQueue()
-	var polling, fetching, writing sync.WaitGroup
+	var reading, writing sync.WaitGroup
 	for i := range p.Sources {
-		polling.Go(func() { p.poll(intake, ctx, &p.Sources[i], q, fail) })
+		reading.Go(func() { p.read(intake, ctx, &p.Sources[i], fail) })
 	}
+	for _, l := range p.lanes {
+		writing.Go(func() { l.run(ctx, fail) })
+	}
+
+	reading.Wait()
+	for _, l := range p.lanes {
+		close(l.in)
+	}
+	writing.Wait()
+	return p.outcome(ctx)
+}
+
+// read polls one source and fetches what its sinks lack. Each source has fetchers of its
+// own: one that is slow, or has a quota, must not hold up another.
+func (p *Pipeline) read(intake, ctx context.Context, s *Source, fail func(error)) {
+	q := newQueue()
+	var fetching sync.WaitGroup
 	for range fetchers {
 		fetching.Go(func() {
 			for t := q.next(); t != nil; t = q.next() {
@@ -143,18 +160,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			}
 		})
 	}
-	for _, l := range p.lanes {
-		writing.Go(func() { l.run(ctx, fail) })
-	}
-
-	polling.Wait()
+	p.poll(intake, ctx, s, q, fail)
 	q.close()
 	fetching.Wait()
-	for _, l := range p.lanes {
-		close(l.in)
-	}
-	writing.Wait()
-	return p.outcome(ctx)
 }
 
 // errDraining ends what takes in events, while writes go on.

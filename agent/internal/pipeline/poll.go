@@ -28,6 +28,7 @@ func cadences() []cadence {
 const (
 	hotBack   = 6 * time.Hour
 	fullEvery = 7 * 24 * time.Hour
+	fullAgain = time.Hour // when something was given up that no shorter look-back would find
 )
 
 // poll finds the splits of one source and queues what its sinks lack, until ctx ends.
@@ -133,7 +134,12 @@ func (p *Pipeline) backfill(ctx context.Context, s *Source, q *queue) {
 			err = wait(ctx, s.Interval)
 		case err == nil:
 			p.Log.Info("listed everything", "source", s.Type, "splits", ps.listed, "new", ps.taken)
-			err = wait(ctx, fullEvery)
+			ps.wait(ctx)
+			again := fullEvery
+			if ps.failed.Load() {
+				again = fullAgain
+			}
+			err = wait(ctx, again)
 		default:
 			err = wait(ctx, s.Interval)
 		}

@@ -67,6 +67,42 @@ func TestALateSplitIsFoundByALongerLookBack(t *testing.T) {
 	}
 }
 
+func TestAnOldSplitThatWasGivenUpIsTriedAgainWithinTheHour(t *testing.T) {
+	source, sink := newSource().add("old", 2), newSink()
+	source.windowed = true
+	source.times = map[string]time.Time{"old": time.Date(1998, 1, 1, 0, 0, 0, 0, time.UTC)}
+	source.fetch = func(_ string, attempt int) error {
+		if attempt < 8 {
+			return sdk.Denied(errDown)
+		}
+		return nil
+	}
+	serve(t, config(source, sink), func() { <-time.After(10 * time.Hour) })
+	sink.check(t, 2)
+}
+
+func TestASlowSourceDoesNotHoldUpAnother(t *testing.T) {
+	slow, quick, sink := newSource(), newSource(), newSink()
+	for i := range 100 {
+		slow.add(time.Duration(i).String(), 1)
+	}
+	slow.fetch = func(string, int) error { <-time.After(time.Hour); return nil }
+	quick.add("quick", 3)
+	c := config(slow, sink)
+	second := c.Sources[0]
+	second.Type, second.Plugin = "other", quick
+	c.Sources = append(c.Sources, second)
+	c.Memory = 1 << 20
+	serve(t, c, func() {
+		<-time.After(time.Minute)
+		sink.mu.Lock()
+		defer sink.mu.Unlock()
+		if sink.rows["quick-0"] == "" {
+			t.Error("the quick source waits for the slow one")
+		}
+	})
+}
+
 func TestASourceThatIsNotWindowedIsListedInFull(t *testing.T) {
 	source, sink := newSource(), newSink()
 	serve(t, config(source, sink), func() { <-time.After(3 * time.Hour) })
