@@ -1,0 +1,17 @@
+agent {
+  state_dir = "state"
+}
+
+pipeline "archive" {
+  source "file" {
+    paths = ["trail/*.json", "trail/*.json.gz"]
+  }
+  sink "python" {
+    path = "events.jsonl"
+  }
+}
+
+plugin "python" {
+  path           = "agent-sink-python"
+  allow_unpinned = true # agent plugin lock writes a checksum instead
+}

@@ -1,0 +1,3 @@
+sink "python" {
+  path = "test.jsonl"
+}

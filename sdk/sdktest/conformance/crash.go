@@ -1,0 +1,185 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// checkGivenUp ends writes before their answers, as the agent does when it stops. The
+// sink must stay usable and take the same events again.
+func checkGivenUp(t *trial) error {
+	p, err := t.open()
+	if err != nil {
+		return err
+	}
+	var all []sdk.Event
+	for i := range 5 {
+		l := t.events(fullBatch)
+		ctx, cancel := context.WithTimeout(t.ctx, time.Duration(i*i)*2*time.Millisecond)
+		_, err := p.Sink().Write(ctx, l.batch())
+		cancel()
+		if sdk.IsInvalid(err) || sdk.IsDenied(err) {
+			return fmt.Errorf("a write that was given up looks like a fault of the data or the set-up: %w", err)
+		}
+		if _, err := p.accepted(l.batch()); err != nil {
+			return fmt.Errorf("the same batch after a write that was given up: %w", err)
+		}
+		all = append(all, l.events...)
+	}
+	return errors.Join(p.stop(), t.holds(all, nil, false))
+}
+
+// checkSlow makes the destination stop answering. Meanwhile the plugin must answer the
+// agent's question for its health, let go of a write that is given up, and stop in time.
+func checkSlow(t *trial) error {
+	if t.options.Slow == nil {
+		return Skipped{"nothing says how to slow the destination down"}
+	}
+	p, err := t.open()
+	if err != nil {
+		return err
+	}
+	if _, err := p.accepted(t.events(1).batch()); err != nil {
+		return err
+	}
+	t.options.Slow(true)
+	defer t.options.Slow(false)
+	l := t.events(10)
+	ctx, cancel := context.WithCancel(t.ctx)
+	defer cancel()
+	written := make(chan error, 1)
+	go func() {
+		_, err := p.Sink().Write(ctx, l.batch())
+		written <- err
+	}()
+	healthCtx, stopAsking := context.WithTimeoutCause(t.ctx, 3*time.Second, errors.New("no answer within 3s"))
+	defer stopAsking()
+	if err := p.Healthy(healthCtx); err != nil {
+		return fmt.Errorf("health while the destination is slow: %w", err)
+	}
+	cancel()
+	if err := <-written; err == nil {
+		return errors.New("a write succeeds although the destination does not answer")
+	}
+	if err := p.stop(); err != nil {
+		return fmt.Errorf("while the destination is slow: %w", err)
+	}
+	t.options.Slow(false)
+	if p, err = t.open(); err != nil {
+		return err
+	}
+	if _, err := p.accepted(l.batch()); err != nil {
+		return err
+	}
+	return t.holds(l.events, nil, false)
+}
+
+// checkKilledAfter kills the sink as soon as it has acknowledged: what it acknowledged
+// must be durable by then, not in a buffer.
+func checkKilledAfter(t *trial) error {
+	if err := t.mustLook(); err != nil {
+		return err
+	}
+	var all []sdk.Event
+	for _, n := range []int{1, 10, 500} {
+		p, err := t.open()
+		if err != nil {
+			return err
+		}
+		l := t.events(n)
+		if _, err := p.accepted(l.batch()); err != nil {
+			return err
+		}
+		p.Kill()
+		all = append(all, l.events...)
+	}
+	return t.holds(all, nil, false)
+}
+
+// kills is how many moments of a write are tried.
+const kills = 12
+
+// checkKilledDuring kills the sink at moments spread over a write and writes the same
+// batch again with a new process, as the agent does.
+func checkKilledDuring(t *trial) error {
+	took, err := t.timeWrite()
+	if err != nil {
+		return err
+	}
+	var all []sdk.Event
+	exactly := false
+	for i := range kills {
+		l := t.events(fullBatch)
+		o, err := t.killAndRepeat(l, took*time.Duration(i)/(kills-1))
+		if err != nil {
+			return fmt.Errorf("killed at %d of %d moments of a write: %w", i+1, kills, err)
+		}
+		exactly = o.fresh != nil
+		all = append(all, l.events...)
+	}
+	return t.holds(all, nil, exactly)
+}
+
+// timeWrite is how long a full batch takes.
+func (t *trial) timeWrite() (time.Duration, error) {
+	p, err := t.open()
+	if err != nil {
+		return 0, err
+	}
+	if _, err := p.accepted(t.events(fullBatch).batch()); err != nil {
+		return 0, err
+	}
+	l := t.events(fullBatch)
+	begun := time.Now()
+	_, err = p.accepted(l.batch())
+	return time.Since(begun), err
+}
+
+func (t *trial) killAndRepeat(l load, after time.Duration) (outcome, error) {
+	p, err := t.open()
+	if err != nil {
+		return outcome{}, err
+	}
+	written := make(chan error, 1)
+	go func() {
+		_, err := p.Sink().Write(t.ctx, l.batch())
+		written <- err
+	}()
+	select {
+	case <-time.After(after):
+	case <-t.ctx.Done():
+	}
+	p.Kill()
+	acknowledged := <-written == nil
+
+	if p, err = t.open(); err != nil {
+		return outcome{}, fmt.Errorf("open again: %w", err)
+	}
+	if err := t.agrees(p, l, acknowledged); err != nil {
+		return outcome{}, err
+	}
+	return p.accepted(l.batch())
+}
+
+// agrees holds the ledger against the events: a split is known as done exactly if its
+// events are durable.
+func (t *trial) agrees(p *process, l load, acknowledged bool) error {
+	if !p.Ledger {
+		return nil
+	}
+	state, err := p.state(l.split, fingerprint)
+	if err != nil {
+		return err
+	}
+	if state == sdk.SplitDone {
+		return t.holds(l.events, nil, false)
+	}
+	if acknowledged {
+		return errors.New("a write that completed a split was acknowledged, but the ledger does not know the split")
+	}
+	return nil
+}
