@@ -1,0 +1,152 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk/sdktest"
+)
+
+// An author is somebody who writes a plugin: a folder with a checkout of what the SDK
+// is made of, and the agent in PATH.
+type author struct{ dir string }
+
+func newAuthor(t *testing.T) author {
+	t.Helper()
+	// t.TempDir is too deep for the path of a socket.
+	dir, err := os.MkdirTemp("", "author-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	a := author{dir: filepath.Join(dir, "inu-logsmith")}
+	// A copy, and not the checkout itself: go test takes note of the files that are read.
+	if err := os.CopyFS(filepath.Join(a.dir, "sdk"), os.DirFS("../sdk")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(a.dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+// types runs commands in one shell, as an author would type them.
+func (a author) types(t *testing.T, commands ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-ec", strings.Join(commands, "\n"))
+	cmd.Dir = a.dir
+	// What it needs of other modules has been downloaded for the agent's own build.
+	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GORACE=atexit_sleep_ms=0")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s\n%v\n%s", strings.Join(commands, "\n"), err, out)
+	}
+	return string(out)
+}
+
+// stored are the IDs in the file that a scaffold's sink writes.
+func (a author) stored(t *testing.T, file string) []string {
+	t.Helper()
+	ids, err := sdktest.IDs(filepath.Join(a.dir, file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ids
+}
+
+// commandsAfter are the lines of the first shell block after a heading.
+func commandsAfter(t *testing.T, file, heading string) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := bytes.Cut(text, []byte(heading+"\n"))
+	_, rest, opened := bytes.Cut(rest, []byte("```sh\n"))
+	block, _, closed := bytes.Cut(rest, []byte("\n```"))
+	if !found || !opened || !closed {
+		t.Fatalf("%s has no shell block after %q", file, heading)
+	}
+	return strings.Split(string(block), "\n")
+}
+
+func TestTheFirstSinkTakesFiveCommands(t *testing.T) {
+	t.Parallel()
+	commands := commandsAfter(t, "../sdk/README.md", "## Your first sink")
+	if len(commands) > 5 {
+		t.Errorf("%d commands: %q", len(commands), commands)
+	}
+	a := newAuthor(t)
+	a.types(t, commands...)
+	if ids := a.stored(t, "agent-sink-hello/hello.jsonl"); len(ids) != 2 {
+		t.Errorf("stored %q, want two events", ids)
+	}
+}
+
+func TestANewSinkInGoPassesItsOwnTests(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(t)
+	a.types(t,
+		"agent plugin new sink hello -sdk . -module example.com/my/hello -dir elsewhere/hello",
+		"cd elsewhere/hello",
+		"go get .",
+		`test -z "$(gofmt -l .)"`,
+		"go vet ./...",
+		"go test ./...",
+		"go build -o agent-sink-hello",
+		"agent validate",
+		"agent -mode once",
+		"agent plugin describe ./agent-sink-hello",
+	)
+	if ids := a.stored(t, "elsewhere/hello/hello.jsonl"); len(ids) != 2 {
+		t.Errorf("stored %q, want two events", ids)
+	}
+}
+
+func TestANewSinkInPythonPassesItsOwnTests(t *testing.T) {
+	t.Parallel()
+	if ok, err := exampleCondition("python"); !ok {
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Skip("install python3-grpcio and python3-cryptography")
+	}
+	a := newAuthor(t)
+	out := a.types(t,
+		"agent plugin new sink hello -lang python",
+		"cd agent-sink-hello",
+		"make",
+		"agent -mode once",
+		"make test",
+	)
+	if ids := a.stored(t, "agent-sink-hello/hello.jsonl"); len(ids) != 2 {
+		t.Errorf("stored %q, want two events", ids)
+	}
+	if !strings.Contains(out, " 0 failed,") {
+		t.Errorf("make test:\n%s", out)
+	}
+}
+
+// The SDK for Python exists once; the example and the scaffold have copies.
+func TestTheExampleHasTheSDKForPython(t *testing.T) {
+	for _, name := range []string{"agent_plugin.py", "plugin_pb2.py"} {
+		want, err := os.ReadFile(filepath.Join("../sdk/python", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join("../examples/agent-sink-python/sink", name))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("examples/agent-sink-python/sink/%s is not sdk/python/%[1]s (%v): copy it", name, err)
+		}
+	}
+}

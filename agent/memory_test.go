@@ -1,0 +1,71 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/s-developer-team-inu/inu-logsmith/plugins/s3/s3test"
+)
+
+// memoryPromise is what the agent and its plugins together may take (PSS), however
+// much they carry.
+const memoryPromise = 256 << 20
+
+// The run carries more than the promise allows to hold.
+func TestPredecessorEverythingHeldInMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("carries 300 MB of records; run without -short")
+	}
+	if raceDetector() {
+		t.Skip("the race detector takes several times the memory; run without -race")
+	}
+	s := newSite(t, s3Block, rdsBlock)
+	s.write(t, "agent.hcl", "agent {\n  memory_limit = \"8MiB\"\n}\npipeline \"audit\" {\n"+s3Block+rdsBlock+"}\n")
+	want := s.load(t, s3test.Trail{Events: 50_000, EventsPerObject: 500, EventBytes: 6000}.Objects())
+	r := s.start(t, "-mode", "once")
+	var peak int64
+	await(t, "the end of the run", func() bool {
+		peak = max(peak, s.proportionalSetSize(t))
+		return r.over()
+	})
+	got := r.wait()
+	if got.code != 0 || got.count("stored") != want.distinct() {
+		t.Errorf("once: %s", got)
+	}
+	t.Logf("at most %d MiB: %s", peak>>20, got.stdout)
+	if peak > memoryPromise {
+		t.Errorf("the agent and its plugins took %d MiB, want at most %d", peak>>20, memoryPromise>>20)
+	}
+}
+
+// raceDetector reports whether this binary, which is the agent too, has it.
+func raceDetector() bool {
+	info, _ := debug.ReadBuildInfo()
+	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
+// proportionalSetSize is what the site's processes take together at the moment, pages
+// that they share counted once.
+func (s *site) proportionalSetSize(t *testing.T) (bytesOfAll int64) {
+	t.Helper()
+	for _, pid := range s.processes(t) {
+		rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+		if err != nil {
+			continue // it has ended
+		}
+		_, rest, found := bytes.Cut(rollup, []byte("\nPss:"))
+		if fields := bytes.Fields(rest); found && len(fields) > 1 {
+			kilobytes, err := strconv.ParseInt(string(fields[0]), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			bytesOfAll += kilobytes << 10
+		}
+	}
+	return bytesOfAll
+}
