@@ -129,6 +129,7 @@ func (s *testSink) Write(_ context.Context, b sdk.Batch) (sdk.Result, error) {
 		select {}
 	case "stop":
 		_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+		select {} // the signal may reach another thread first
 	case "fat":
 		for range 16 {
 			block := make([]byte, 8<<20)

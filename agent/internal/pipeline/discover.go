@@ -19,7 +19,7 @@ const margin = time.Hour
 type pass struct {
 	tasks  sync.WaitGroup
 	limit  int // new splits to take; 0: all
-	listed int
+	seen   int // splits listed, those in flight included
 	taken  int
 	reread int
 	failed atomic.Bool // a task was given up
@@ -76,7 +76,7 @@ func (p *Pipeline) logPass(s *Source, ps *pass, back time.Duration) {
 	if ps.reread > 0 {
 		p.Log.Info("reading splits again that were read under another filter", "source", s.Type, "splits", ps.reread)
 	}
-	p.Log.Debug("listed", "source", s.Type, "back", back, "splits", ps.listed, "new", ps.taken)
+	p.Log.Debug("listed", "source", s.Type, "back", back, "splits", ps.seen, "new", ps.taken)
 }
 
 // rangeOf is the range that is asked of a source: what the user chose, and of it the
@@ -101,6 +101,7 @@ func (p *Pipeline) rangeOf(s *Source, back time.Duration) sdk.TimeRange {
 // offer takes one page of a listing: it settles what every sink has, and queues the
 // rest for those sinks that lack it.
 func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits []sdk.Split, ps *pass, queue chan<- *task) error {
+	ps.seen += len(splits)
 	var fresh []sdk.Split
 	var known []sdk.Settled
 	for _, split := range splits {
@@ -113,7 +114,6 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 			known = append(known, sdk.Settled{Split: split})
 		}
 	}
-	ps.listed += len(fresh)
 	lacking, err := p.lacking(ctx, s, fresh, ps)
 	if err != nil {
 		return err

@@ -28,7 +28,8 @@ type fakeSource struct {
 	midway   func(split string, attempt int) error // after half of the events
 	discover func(attempt int) error
 
-	windowed  bool
+	windowed  bool // and large: full listings show many splits that are done
+	small     bool // windowed, with few splits
 	announces bool
 	announced chan []sdk.Split
 	ranges    []sdk.TimeRange
@@ -69,6 +70,15 @@ func (s *fakeSource) Discover(_ context.Context, r sdk.TimeRange, found func([]s
 	s.mu.Unlock()
 	if s.discover != nil {
 		if err := s.discover(n); err != nil {
+			return err
+		}
+	}
+	if s.windowed && r.Since.IsZero() {
+		done := make([]sdk.Split, 3000)
+		for i := range done {
+			done[i].ID = "done"
+		}
+		if err := found(done); err != nil {
 			return err
 		}
 	}
@@ -251,6 +261,10 @@ func (s *fakeSink) Done(_ context.Context, q sdk.DoneQuery) ([]sdk.SplitState, e
 	}
 	states := make([]sdk.SplitState, len(q.Splits))
 	for i, id := range q.Splits {
+		if id == "done" {
+			states[i] = sdk.SplitDone
+			continue
+		}
 		for k, c := range s.ledger {
 			if c.Split.ID != id {
 				continue
@@ -298,7 +312,7 @@ func config(source *fakeSource, sinks ...*fakeSink) pipeline.Config {
 		Name: "test",
 		Sources: []pipeline.Source{{
 			Type: "fake", Plugin: source, Interval: time.Minute,
-			Windowed: func(context.Context) (bool, error) { return source.windowed, nil },
+			Windowed: func(context.Context) (bool, error) { return source.windowed || source.small, nil },
 		}},
 		Batch:  pipeline.Batch{MaxEvents: 10, MaxBytes: 1 << 20, Linger: time.Second},
 		Memory: 32 << 20,

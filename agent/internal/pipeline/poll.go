@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
@@ -28,7 +29,11 @@ func cadences() []cadence {
 const (
 	hotBack   = 6 * time.Hour
 	fullEvery = 7 * 24 * time.Hour
-	fullAgain = time.Hour // when something was given up that no shorter look-back would find
+	maxAgain  = time.Hour
+	// smallSource is how many splits may be listed at every poll: no more than a few
+	// requests' worth. A folder of old logs or a bucket for a trial is read at once then,
+	// whatever the times in its names.
+	smallSource = 2000
 )
 
 // poll finds the splits of one source and queues what its sinks lack, until ctx ends.
@@ -43,11 +48,13 @@ func (p *Pipeline) poll(ctx, alive context.Context, s *Source, q *queue, fail fu
 		return
 	}
 	var loops sync.WaitGroup
+	var small atomic.Bool
+	small.Store(!windowed)
 	loops.Go(func() { p.watch(ctx, s, q) })
 	if windowed {
-		loops.Go(func() { p.backfill(ctx, s, q) })
+		loops.Go(func() { p.backfill(ctx, s, q, &small) })
 	}
-	p.pollLive(ctx, s, q, windowed)
+	p.pollLive(ctx, s, q, &small)
 	loops.Wait()
 }
 
@@ -92,16 +99,16 @@ func (p *Pipeline) isWindowed(ctx context.Context, s *Source) (windowed bool, er
 	}
 }
 
-// pollLive lists at every interval: all of a source, or of a windowed one as far back as
+// pollLive lists at every interval: all of a small source, of another one as far back as
 // is due.
-func (p *Pipeline) pollLive(ctx context.Context, s *Source, q *queue, windowed bool) {
+func (p *Pipeline) pollLive(ctx context.Context, s *Source, q *queue, small *atomic.Bool) {
 	last := make([]time.Time, len(cadences()))
 	for i := range last {
 		last[i] = time.Now() // the backfill lists everything now
 	}
 	for {
 		back := time.Duration(0)
-		if windowed {
+		if !small.Load() {
 			back = due(last, time.Now())
 		}
 		_, _ = p.list(ctx, s, back, q.live) // it has logged, and ends only with ctx or with success
@@ -124,26 +131,26 @@ func due(last []time.Time, now time.Time) time.Duration {
 }
 
 // backfill lists everything, at the start and once a week, below the live work. It
-// starts from the ledger each time, so it may be cut off anywhere.
-func (p *Pipeline) backfill(ctx context.Context, s *Source, q *queue) {
+// starts from the ledger each time, so it may be cut off anywhere. When splits had to be
+// given up it comes back sooner, ever later while that goes on: no shorter look-back
+// would find them.
+func (p *Pipeline) backfill(ctx context.Context, s *Source, q *queue, small *atomic.Bool) {
+	again := time.Duration(0)
 	for {
+		began := time.Now()
 		ps, err := p.list(ctx, s, 0, q.backfill)
-		switch {
-		case errors.Is(err, errEnough):
-			ps.wait(ctx)
-			err = wait(ctx, s.Interval)
-		case err == nil:
-			p.Log.Info("listed everything", "source", s.Type, "splits", ps.listed, "new", ps.taken)
-			ps.wait(ctx)
-			again := fullEvery
-			if ps.failed.Load() {
-				again = fullAgain
-			}
-			err = wait(ctx, again)
-		default:
-			err = wait(ctx, s.Interval)
+		next := s.Interval
+		if err == nil {
+			p.Log.Info("listed everything", "source", s.Type, "splits", ps.seen, "new", ps.taken)
+			small.Store(ps.seen <= smallSource)
+			again = min(max(2*again, s.Interval, 10*time.Since(began)), maxAgain)
+			next = again
 		}
-		if err != nil {
+		ps.wait(ctx)
+		if err == nil && !ps.failed.Load() {
+			again, next = 0, fullEvery
+		}
+		if wait(ctx, next) != nil {
 			return
 		}
 	}

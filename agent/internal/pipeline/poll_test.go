@@ -81,6 +81,20 @@ func TestAnOldSplitThatWasGivenUpIsTriedAgainWithinTheHour(t *testing.T) {
 	sink.check(t, 2)
 }
 
+func TestASmallSourceIsListedInFullThoughItIsWindowed(t *testing.T) {
+	source, sink := newSource(), newSink()
+	source.small = true
+	serve(t, config(source, sink), func() {
+		<-time.After(10 * time.Minute)
+		source.mu.Lock()
+		source.times = map[string]time.Time{"ancient": time.Date(1990, 1, 1, 0, 0, 0, 0, time.UTC)}
+		source.mu.Unlock()
+		source.add("ancient", 2)
+		<-time.After(2 * time.Minute)
+	})
+	sink.check(t, 2)
+}
+
 func TestASlowSourceDoesNotHoldUpAnother(t *testing.T) {
 	slow, quick, sink := newSource(), newSource(), newSink()
 	for i := range 100 {
@@ -92,7 +106,6 @@ func TestASlowSourceDoesNotHoldUpAnother(t *testing.T) {
 	second := c.Sources[0]
 	second.Type, second.Plugin = "other", quick
 	c.Sources = append(c.Sources, second)
-	c.Memory = 1 << 20
 	serve(t, c, func() {
 		<-time.After(time.Minute)
 		sink.mu.Lock()
