@@ -10,15 +10,18 @@ alter table public.ledger
 comment on column public.ledger.repeated is
     'Of duplicate: rows that have this very split as their origin, from earlier readings of it. Null in entries made before there was this column.';
 
--- Origins are long and much alike, their hashes short: 11 bytes and 2.7 % more WAL a
--- row, where an index of the texts has 14 bytes and 10.6 %. Ask for both the hash and
--- the text.
+-- Origins are long and much alike, their hashes short. Measured on 50,000 rows in
+-- objects of 200: 11 bytes a row and 2.7 % more WAL, where an index of the texts has
+-- 14 bytes and 10.6 %. Ask for both the hash and the text.
 create index cloudtrail_origin_idx on public.cloudtrail (hashtextextended(origin, 0));
 
--- rows_from answers for each origin, in order, how many of the group's rows have it.
+-- rows_from answers for each origin, in order, how many of the group's rows have it. With
+-- some years of months PostgreSQL takes the plan for an expensive one and would compile
+-- it, for half a second, to run it for a few milliseconds.
 create function public.rows_from(group_id uuid, origins text[]) returns bigint[]
 language sql stable security definer
 set search_path = pg_catalog, pg_temp
+set jit = off
 as $$
     select coalesce(array_agg(counted.rows order by asked.position), '{}')
     from unnest($2) with ordinality as asked (origin, position)
@@ -30,9 +33,9 @@ as $$
     ) as counted
 $$;
 
--- A row stays here when a person takes it out of the quarantine, so that it is never
--- neither stored nor accounted for. A split that is to be read again keeps the bytes of
--- its records: its object may be gone by then.
+-- What a person takes out of the quarantine stays here, so that every record is accounted
+-- for. A split that is to be read again keeps the bytes of its records: its object may be
+-- gone by then.
 create table public.released (
     id            uuid not null,
     kind          text not null,

@@ -278,3 +278,23 @@ func bytesAsText(rows [][]byte) []string {
 	}
 	return text
 }
+
+func TestRowsFromCountsTheGroupsRowsOfEachOrigin(t *testing.T) {
+	db := migrated(t)
+	const other = "22222222-2222-4222-8222-222222222222"
+	if err := db.AddGroup(t.Context(), other, "other"); err != nil {
+		t.Fatal(err)
+	}
+	writer := connect(t, db.DSN(db.Writer))
+	store(t, writer, event{id: eventA, time: "2021-07-28 10:00:00"})
+	store(t, writer, event{id: eventB, time: "2021-08-28 10:00:00"})
+	for query, want := range map[string][]int64{
+		`select rows_from('` + group + `', '{none, split, split}')`: {0, 2, 2},
+		`select rows_from('` + other + `', '{split}')`:              {0},
+		`select rows_from('` + group + `', '{}')`:                   {},
+	} {
+		if diff := cmp.Diff(want, value[[]int64](t, writer, query)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", query, diff)
+		}
+	}
+}

@@ -7,25 +7,22 @@
 //     filter, or is in the quarantine as a whole.
 //   - Each ledger entry adds up: read = stored + duplicate + filtered + quarantined.
 //   - The rows of each split (column origin) are as many as the ledger says, and each has
-//     its record: one that somebody deleted is missed, and so is a count that somebody
-//     changed. The number is exact, with two exceptions. Where several writes of one
-//     reading found rows there already, the ledger does not know which of them are the
-//     split's own (see the column repeated), and any number from stored to stored +
-//     duplicate is believed. Where a split was read under several filters of which each
-//     left something out, it lies between the most that one of them must have seen and
-//     the sum of all.
+//     its record: a row that somebody deleted is noticed, and so is a count that somebody
+//     changed. The number is exact unless the split was read under several filters each
+//     of which left something out: then it lies between what one of them must have seen
+//     at least and the sum of all.
 //   - Each record that was quarantined is in the quarantine, or was discarded by hand.
 //   - What was taken out of the quarantine to be read again was read again.
 //
 // What it does not prove: that the bytes of a row are those of the record, that the
-// filter's decisions were right, that a duplicate's row is the right one, and that
-// nobody changed rows and ledger alike. It cannot see what a source does not list: an
+// filter's decisions were right, that a duplicate's row is the right one or was not
+// filtered, and that nobody changed rows and ledger alike. It cannot see what a source does not list: an
 // object deleted before it was read, or one that AWS never delivered. Two equal records
 // of one split with the same event ID, both refused by the sink, look like a lost one.
 //
 // CloudTrail's signed digest files would close the gap at the front: they name the
 // objects that AWS delivered, with their hashes. Such a check is one more function
-// beside listing.check, and its results are Findings.
+// beside auditor.list, and its results are Findings.
 package audit
 
 import (

@@ -36,7 +36,7 @@ func TestWhatAddsUpHasNoFindings(t *testing.T) {
 		s.store(t, testGroup, "again", 3)
 		s.record(t, reading{split: "again", stored: 0, duplicate: 4, repeated: 3})
 	})
-	t.Run("a large split cut short and read again", func(t *testing.T) {
+	t.Run("an entry from before repeated was counted", func(t *testing.T) {
 		s.store(t, testGroup, "large", 9)
 		s.record(t, reading{split: "large", stored: 5, duplicate: 5})
 	})
@@ -162,7 +162,7 @@ func TestWhatDoesNotAddUpIsFound(t *testing.T) {
 			want: []string{"counts b: the entry does not add up: 4 read, but 1 stored, 0 duplicate, 0 filtered, 2 quarantined"},
 		},
 		{
-			name: "a large split that was read again and lacks more than it may",
+			name: "too few rows for an entry from before repeated was counted",
 			spoil: func(t *testing.T, s *site) {
 				s.record(t, reading{split: "large", stored: 5, duplicate: 2})
 				s.store(t, testGroup, "large", 4)
@@ -170,7 +170,7 @@ func TestWhatDoesNotAddUpIsFound(t *testing.T) {
 			want: []string{"rows large: 4 rows, but the ledger counts at least 5"},
 		},
 		{
-			name: "a large split with more than it may have",
+			name: "too many rows for an entry from before repeated was counted",
 			spoil: func(t *testing.T, s *site) {
 				s.record(t, reading{split: "large", stored: 5, duplicate: 2})
 				s.store(t, testGroup, "large", 8)

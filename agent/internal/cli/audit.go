@@ -35,8 +35,7 @@ If it finds nothing, then, at the time it ran,
     filter, or is in the quarantine as a whole;
   - for each split read = stored + duplicate + filtered + quarantined;
   - each split has as many rows as the ledger says, and each row has its record; the number is
-    exact unless writes of a split larger than a batch found rows there already, or the split was
-    read under several filters and always in part;
+    exact unless the split was read under several filters and always in part;
   - what was quarantined is in the quarantine, or was discarded by hand, and what was to be read
     again was read.
 It does not prove that the bytes of rows are right, that nobody changed rows and ledger alike, or

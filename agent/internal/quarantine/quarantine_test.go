@@ -215,6 +215,23 @@ func TestRetryAllForgetsTheSplitsThatTheFilterChooses(t *testing.T) {
 	s.check(t, leftInLedger, "audit c ")
 }
 
+// Its queue has deleted a message by the time it is in the quarantine: forgotten by the
+// ledger as well, it would be nowhere.
+func TestRetryLeavesMessagesOfQueues(t *testing.T) {
+	s := newSite(t)
+	s.exec(t, `update quarantine set split = 'sqs:111122223333/events/0b0e5d3a' where split = 'a' and source = 's3'`)
+	q := s.open(t, s.db.Owner)
+	err := q.Retry(t.Context(), []uuid.UUID{id(3), id(2)}, func(Retried) error { return nil })
+	if !errors.Is(err, ErrMessage) || !strings.Contains(err.Error(), id(2).String()) {
+		t.Errorf("error = %v, want ErrMessage about %s", err, id(2))
+	}
+	s.check(t, leftInQuarantine, "1", "2", "3", "4")
+	if err := q.RetryAll(t.Context(), Filter{}, func(Retried) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	s.check(t, leftInQuarantine, "1", "2")
+}
+
 // Quarantined again and released again, an entry has two rows in released.
 func TestAnEntryMayBeReleasedMoreThanOnce(t *testing.T) {
 	s := newSite(t)

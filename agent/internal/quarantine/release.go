@@ -2,6 +2,7 @@ package quarantine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -20,7 +21,7 @@ type Retried struct {
 
 const (
 	chosenByID     = `with chosen as (select distinct group_id, pipeline, source, split from public.quarantine where id = any($1))`
-	chosenByFilter = `with chosen as (select distinct group_id, pipeline, source, split from public.quarantine where ` + matchesFilter + `)`
+	chosenByFilter = `with chosen as (select distinct group_id, pipeline, source, split from public.quarantine where ` + matchesFilter + ` and not ` + isMessage + `)`
 
 	// retrySplits follows one of the two.
 	retrySplits = `, left_quarantine as (
@@ -46,17 +47,21 @@ order by pipeline, source, split`
 // next listing of their source reads them whole. Every entry of such a split leaves the
 // quarantine, not only those named: what still cannot be stored comes back with the same
 // ID. All is one transaction; each is called before its end, and nothing has happened if
-// Retry returns an error, which is ErrNotFound if one of the IDs is not there.
+// Retry returns an error: ErrNotFound if one of the IDs is not there, ErrMessage if one is
+// a message of a queue.
 func (q *Quarantine) Retry(ctx context.Context, ids []uuid.UUID, each func(Retried) error) error {
 	return q.change(ctx, "retry", func(tx pgx.Tx) error {
 		if err := checkPresent(ctx, tx, ids); err != nil {
+			return err
+		}
+		if err := checkNoMessage(ctx, tx, ids); err != nil {
 			return err
 		}
 		return retry(ctx, tx, each, chosenByID, arrayOf(ids))
 	})
 }
 
-// RetryAll is Retry for the entries that f chooses.
+// RetryAll is Retry for the entries that f chooses, but for messages, which stay.
 func (q *Quarantine) RetryAll(ctx context.Context, f Filter, each func(Retried) error) error {
 	return q.change(ctx, "retry", func(tx pgx.Tx) error {
 		return retry(ctx, tx, each, chosenByFilter, f.arguments()...)
@@ -134,6 +139,28 @@ func checkPresent(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
 		}
 	}
 	return nil
+}
+
+// isMessage is how the source s3 names a split that is a message of its queue, which no
+// bucket's name can be.
+const isMessage = `(source = 's3' and starts_with(split, 'sqs:'))`
+
+const selectMessage = `select id, split from public.quarantine where id = any($1) and ` + isMessage + ` limit 1`
+
+// ErrMessage says that an entry is a message of a queue, which nothing lists again.
+var ErrMessage = errors.New("it is a message, which its queue has no more: send what agent quarantine show -raw writes to the queue again, then discard the entry")
+
+func checkNoMessage(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
+	var id uuid.UUID
+	var split string
+	err := tx.QueryRow(ctx, selectMessage, arrayOf(ids)).Scan((*[16]byte)(&id), &split)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("%s, %s: %w", id, split, ErrMessage)
 }
 
 func arrayOf(ids []uuid.UUID) pgtype.FlatArray[[16]byte] {
