@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -19,10 +19,16 @@ import (
 // this one follows. None of them may come back. A tenth, that it held everything in
 // memory, is in memory_test.go.
 
-// key is where CloudTrail would put an object delivered at a minute of 2026-11-01.
-func key(minute, suffix string) string {
-	const folder, stem = "AWSLogs/111122223333/CloudTrail/us-east-1/2026/11/01", "111122223333_CloudTrail_us-east-1_20261101T"
-	return path.Join(folder, stem+minute+"Z_"+suffix+".json")
+// keyAt is where CloudTrail would put an object that it delivers at a time.
+func keyAt(at time.Time, suffix string) string {
+	at = at.UTC()
+	return "AWSLogs/111122223333/CloudTrail/us-east-1/" + at.Format("2006/01/02") +
+		"/111122223333_CloudTrail_us-east-1_" + at.Format("20060102T1504") + "Z_" + suffix + ".json"
+}
+
+// key is keyAt for a time of 2026-11-01.
+func key(hour, minute int, suffix string) string {
+	return keyAt(time.Date(2026, 11, 1, hour, minute, 0, 0, time.UTC), suffix)
 }
 
 // object is one that holds a record of a name for each of the IDs.
@@ -59,7 +65,7 @@ const richRecord = `{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole",
 
 func TestPredecessorShippedSchemaAndShippedCodeDisagree(t *testing.T) {
 	s := newSite(t, s3Block, rdsBlock)
-	s.put(t, key("1200", "a"), `{"Records":[`+richRecord+`]}`)
+	s.put(t, key(12, 0, "a"), `{"Records":[`+richRecord+`]}`)
 	s.once(t)
 	for table, without := range map[string][]string{
 		"events":     nil,
@@ -95,9 +101,9 @@ func TestPredecessorPositionMovedBeforeTheWriteSucceeded(t *testing.T) {
 func TestPredecessorOneBadEventRollsBackTheCycle(t *testing.T) {
 	s := newSite(t, s3Block, rdsBlock)
 	s.exec(t, `alter table cloudtrail add constraint refuses check (event_name <> 'Refused')`)
-	s.put(t, key("1200", "a"), object("Good", "a1", "a2", "a3"))
-	s.put(t, key("1201", "b"), object("Refused", "bad"))
-	s.put(t, key("1202", "c"), object("Good", "c1", `c2\u0000`, "c3"))
+	s.put(t, key(12, 0, "a"), object("Good", "a1", "a2", "a3"))
+	s.put(t, key(12, 1, "b"), object("Refused", "bad"))
+	s.put(t, key(12, 2, "c"), object("Good", "c1", `c2\u0000`, "c3"))
 	if got := s.once(t); got.count("stored") != 6 || got.count("quarantined") != 1 {
 		t.Errorf("once: %s", got)
 	}
@@ -111,13 +117,13 @@ func TestPredecessorOneBadEventRollsBackTheCycle(t *testing.T) {
 func TestPredecessorMaxFilesCutInsideAMinuteLosesTheRestOfIt(t *testing.T) {
 	s := newSite(t, strings.Replace(s3Block, "\n  }", "\n    max_files = 2\n  }", 1), rdsBlock)
 	for _, id := range []string{"a", "b", "c", "d", "e"} {
-		s.put(t, key("1200", id), object("Good", id))
+		s.put(t, key(12, 0, id), object("Good", id))
 	}
 	s.once(t)
 	s.checkEventIDs(t, "a", "b", "c", "d", "e")
 
 	for _, id := range []string{"f", "g", "h", "i", "j"} {
-		s.put(t, key("1200", "0"+id), object("Good", id)) // in front of those that are stored
+		s.put(t, key(12, 0, "0"+id), object("Good", id)) // in front of those that are stored
 	}
 	r := s.start(t)
 	r.await(t, "the rest of the minute", func() bool { return s.rows(t) == 10 })
@@ -128,19 +134,20 @@ func TestPredecessorMaxFilesCutInsideAMinuteLosesTheRestOfIt(t *testing.T) {
 
 func TestPredecessorLateObjectWithAnOlderStampIsNeverRead(t *testing.T) {
 	s := newSite(t, s3Block, rdsBlock)
-	s.put(t, key("1200", "m"), object("Good", "first"))
+	s.put(t, key(12, 0, "m"), object("Good", "first"))
 	s.once(t)
-	s.put(t, key("0300", "z"), object("Good", "hours late"))
-	s.put(t, key("1200", "a"), object("Good", "same minute, lesser suffix"))
+	s.put(t, key(3, 0, "z"), object("Good", "hours late"))
+	s.put(t, key(12, 0, "a"), object("Good", "same minute, lesser suffix"))
 	s.once(t)
 	s.checkEventIDs(t, "first", "hours late", "same minute, lesser suffix")
 }
 
 func TestPredecessorObjectUnreadableOnceIsNeverRetried(t *testing.T) {
 	s := newSite(t, s3Block, rdsBlock)
-	s.put(t, key("1200", "a"), object("Good", "a"))
-	s.put(t, key("1201", "b"), object("Good", "b"))
-	s.put(t, key("1202", "c"), object("Good", "c"))
+	now := time.Now() // every poll lists the last hours; the further past has its turn less often
+	s.put(t, keyAt(now, "a"), object("Good", "a"))
+	s.put(t, keyAt(now, "b"), object("Good", "b"))
+	s.put(t, keyAt(now, "c"), object("Good", "c"))
 	refused := make(chan struct{})
 	var first sync.Once
 	s.s3.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
@@ -162,7 +169,7 @@ func TestPredecessorObjectUnreadableOnceIsNeverRetried(t *testing.T) {
 
 func TestPredecessorSessionContextInvokedByAndSharedEventIDLost(t *testing.T) {
 	s := newSite(t, s3Block, rdsBlock)
-	s.put(t, key("1200", "a"), `{"Records":[`+richRecord+`]}`)
+	s.put(t, key(12, 0, "a"), `{"Records":[`+richRecord+`]}`)
 	s.once(t)
 	got := answers[string](t, s, `
 		select concat_ws(' ', user_identity #>> '{sessionContext,sessionIssuer,userName}', user_identity ->> 'invokedBy', shared_event_id)

@@ -3,6 +3,7 @@ package main
 import (
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/s3/s3test"
 )
@@ -19,11 +20,13 @@ func (s *site) awaitStored(t *testing.T, r *running, want *expectation) {
 
 func TestServiceStoresNewObjectsAtTheNextPoll(t *testing.T) {
 	s := newSite(t, s3Block, rdsBlock)
-	want := s.load(t, s3test.Trail{Seed: 1, Events: 300, Prefix: "first/"}.Objects())
+	// Every poll lists the last hours; the further past has its turn less often.
+	yesterday := time.Now().Add(-24 * time.Hour)
+	want := s.load(t, s3test.Trail{Start: yesterday, Seed: 1, Events: 300}.Objects())
 	r := s.start(t)
 	s.awaitStored(t, r, want)
-	for _, prefix := range []string{"second/", "a-name-that-sorts-first/"} {
-		want.add(s.load(t, s3test.Trail{Seed: uint64(len(prefix)), Events: 300, Prefix: prefix}.Objects()))
+	for seed := range uint64(3) { // new keys of the same minute, in front of the old ones or behind
+		want.add(s.load(t, s3test.Trail{Start: yesterday, Seed: 2 + seed, Events: 300}.Objects()))
 		s.awaitStored(t, r, want)
 	}
 	r.signal(t, syscall.SIGTERM)
