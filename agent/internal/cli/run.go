@@ -116,6 +116,10 @@ func timeRange(since, until string, now time.Time) (r sdk.TimeRange, err error) 
 // carry runs the pipelines. The first SIGTERM or SIGINT drains, a second one stops at
 // once.
 func (p *Program) carry(cfg *config.Config, opts daemon.Options) int {
+	// Before any process is started: it would be left behind.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
 	d, err := daemon.New(cfg, p.catalog(opts.Log), opts)
 	if err != nil {
 		p.failf("%v", err)
@@ -123,9 +127,6 @@ func (p *Program) carry(cfg *config.Config, opts daemon.Options) int {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-	defer signal.Stop(signals)
 	go stopOn(signals, d, cancel, opts.Log)
 
 	if !opts.Once {
