@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 )
 
 // How long each step of a stop may take before the next, harder one.
@@ -64,6 +66,9 @@ func waitExit(fd int) {
 // plugin that serves no health service is healthy.
 func (p *Process) Healthy(ctx context.Context) error {
 	res, err := healthpb.NewHealthClient(p.conn).Check(ctx, &healthpb.HealthCheckRequest{Service: "plugin"})
+	if status.Code(err) == codes.Unimplemented {
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("plugin does not answer: %w", err)
 	}

@@ -90,6 +90,9 @@ func (d *Daemon) build(pc config.Pipeline, memory int64, o Options) (*pipeline.P
 		})
 	}
 	if o.DryRun != nil {
+		for i := range out.Sources {
+			out.Sources[i].MaxFiles = 0 // it counts what the ledger lacks, and a dry run has none
+		}
 		out.Sinks = []pipeline.Sink{{Name: "dry-run", Plugin: &printer{w: o.DryRun}, Parallel: one}}
 		return pipeline.New(out), nil
 	}

@@ -141,7 +141,8 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 		}
 	}
 	p.stats.known.Add(int64(len(known)))
-	return p.settleKnown(ctx, s, known)
+	p.settleKnown(ctx, s, known)
+	return nil
 }
 
 // lacking asks every sink's ledger; for each split it returns the sinks that lack it.
@@ -159,6 +160,9 @@ func (p *Pipeline) lacking(ctx context.Context, s *Source, splits []sdk.Split, p
 		var states []sdk.SplitState
 		err := p.retrySink(ctx, l.sink.Name, "ask ledger", func() (err error) {
 			states, err = l.sink.Plugin.Done(ctx, sdk.DoneQuery{Pipeline: p.Name, Source: s.Type, Filter: p.filterID, Splits: ids})
+			if sdk.IsInvalid(err) && !p.Once {
+				err = sdk.Retry(err) // there is no data in a question to leave out
+			}
 			return err
 		})
 		if err != nil {
@@ -180,14 +184,15 @@ func (p *Pipeline) lacking(ctx context.Context, s *Source, splits []sdk.Split, p
 	return lacking, nil
 }
 
-func (p *Pipeline) settleKnown(ctx context.Context, s *Source, known []sdk.Settled) error {
+// settleKnown tells the source of splits that every sink has. If it cannot be told it
+// will list them again.
+func (p *Pipeline) settleKnown(ctx context.Context, s *Source, known []sdk.Settled) {
 	if len(known) == 0 {
-		return nil
+		return
 	}
-	if err := s.Plugin.Settle(ctx, known); err != nil {
-		return fmt.Errorf("settle splits that are done: %w", err)
+	if err := s.Plugin.Settle(ctx, known); err != nil && ctx.Err() == nil {
+		p.Log.Warn("source was not told of splits that are done", "source", s.Type, "splits", len(known), "err", err)
 	}
-	return nil
 }
 
 func key(s *Source, split sdk.Split) string { return s.Type + "\x00" + split.ID }

@@ -27,6 +27,7 @@ type fakeSource struct {
 	fetch    func(split string, attempt int) error
 	midway   func(split string, attempt int) error // after half of the events
 	discover func(attempt int) error
+	settle   error
 
 	windowed  bool // and large: full listings show many splits that are done
 	small     bool // windowed, with few splits
@@ -134,6 +135,9 @@ func (s *fakeSource) Watch(ctx context.Context, found func([]sdk.Split) error) e
 func (s *fakeSource) Settle(_ context.Context, settled []sdk.Settled) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.settle != nil {
+		return s.settle
+	}
 	for _, x := range settled {
 		s.settled[x.Split.ID] = x.Err
 	}

@@ -55,15 +55,21 @@ func newLane(p *Pipeline, s Sink) *lane {
 }
 
 // run gathers and writes until in is closed and all of it is written. It calls fail
-// when the sink refuses for good, which only ends a run with Once.
-func (l *lane) run(ctx context.Context, fail func(error)) {
+// when the sink refuses for good, which only ends a run with Once. intake ends the
+// waiting for a sink that does not open: what was fetched for it is read again.
+func (l *lane) run(intake, ctx context.Context, fail func(error)) {
 	var writers int
-	err := l.p.retrySink(ctx, l.sink.Name, "open", func() (err error) {
-		writers, err = l.sink.Parallel(ctx)
+	err := l.p.retrySink(intake, l.sink.Name, "open", func() (err error) {
+		writers, err = l.sink.Parallel(intake)
 		return err
 	})
 	if err != nil {
-		fail(err)
+		if intake.Err() == nil {
+			fail(err)
+		}
+		for range l.in {
+			continue // let go of what was fetched
+		}
 		return
 	}
 	var wg sync.WaitGroup
@@ -192,7 +198,20 @@ func (l *lane) totals() SinkStats {
 }
 
 func (b *batch) hasRoom(pc piece, limit Batch) bool {
-	return b.size()+len(pc.events)+len(pc.quarantine) <= limit.MaxEvents && b.bytes+pc.bytes <= limit.MaxBytes
+	return b.size()+len(pc.events)+len(pc.quarantine) <= limit.MaxEvents && b.bytes+pc.bytes <= limit.MaxBytes && !b.mixes(pc.share)
+}
+
+// mixes reports whether b holds events of another reading of s's split. Sinks count by
+// split: with both in one batch they would count the events of the reading that failed
+// to the one that is completed.
+func (b *batch) mixes(s *share) bool {
+	for _, pc := range b.pieces {
+		o := pc.share
+		if o != s && o.attempt.split.ID == s.attempt.split.ID && o.attempt.source.Type == s.attempt.source.Type {
+			return true
+		}
+	}
+	return false
 }
 
 func (b *batch) isFull(limit Batch) bool {

@@ -137,7 +137,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		reading.Go(func() { p.read(intake, ctx, &p.Sources[i], fail) })
 	}
 	for _, l := range p.lanes {
-		writing.Go(func() { l.run(ctx, fail) })
+		writing.Go(func() { l.run(intake, ctx, fail) })
 	}
 
 	reading.Wait()
@@ -160,7 +160,7 @@ func (p *Pipeline) read(intake, ctx context.Context, s *Source, fail func(error)
 			}
 		})
 	}
-	p.poll(intake, ctx, s, q, fail)
+	p.poll(intake, s, q, fail)
 	q.close()
 	fetching.Wait()
 }

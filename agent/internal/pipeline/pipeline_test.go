@@ -478,3 +478,37 @@ func TestStopAtOnceLeavesTheRestToTheNextRun(t *testing.T) {
 		sink.check(t, 30)
 	})
 }
+
+// Sinks count by split, so a reading that failed must not share a batch with the one
+// that is completed.
+func TestTwoReadingsOfASplitDoNotShareABatch(t *testing.T) {
+	source, sink := newSource().add("big", 9), newSink()
+	c := config(source, sink)
+	c.Batch.MaxBytes = 2 * 280 // two events of a reading are a piece that is not full
+	source.midway = func(_ string, attempt int) error {
+		if attempt == 1 {
+			return errDown
+		}
+		return sdk.Gone(errors.New("deleted meanwhile"))
+	}
+	if _, err := runOnce(t, c); err != nil {
+		t.Fatal(err)
+	}
+	sink.check(t, len(sink.rows))
+	if got := sink.entry(t, "big"); got.Status != sdk.StatusGone {
+		t.Errorf("entry %+v", got)
+	}
+}
+
+func TestASourceThatCannotBeToldDoesNotStopTheListing(t *testing.T) {
+	source, sink := newSource().add("a", 1).add("b", 1).add("c", 1).add("d", 1), newSink()
+	if _, err := runOnce(t, config(source, sink)); err != nil {
+		t.Fatal(err)
+	}
+	source.add("e", 1)
+	source.settle = sdk.Denied(errors.New("no rights"))
+	if _, err := runOnce(t, config(source, sink)); err != nil {
+		t.Error(err)
+	}
+	sink.check(t, 5)
+}

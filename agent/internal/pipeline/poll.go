@@ -37,10 +37,9 @@ const (
 )
 
 // poll finds the splits of one source and queues what its sinks lack, until ctx ends.
-// alive bounds what was queued.
-func (p *Pipeline) poll(ctx, alive context.Context, s *Source, q *queue, fail func(error)) {
+func (p *Pipeline) poll(ctx context.Context, s *Source, q *queue, fail func(error)) {
 	if p.Once {
-		p.pollOnce(ctx, alive, s, q, fail)
+		p.pollOnce(ctx, s, q, fail)
 		return
 	}
 	windowed, err := p.isWindowed(ctx, s)
@@ -59,7 +58,7 @@ func (p *Pipeline) poll(ctx, alive context.Context, s *Source, q *queue, fail fu
 }
 
 // pollOnce lists everything, again while a listing was cut off by the source's limit.
-func (p *Pipeline) pollOnce(ctx, alive context.Context, s *Source, q *queue, fail func(error)) {
+func (p *Pipeline) pollOnce(ctx context.Context, s *Source, q *queue, fail func(error)) {
 	for {
 		ps, err := p.list(ctx, s, 0, q.live)
 		switch {
@@ -70,7 +69,7 @@ func (p *Pipeline) pollOnce(ctx, alive context.Context, s *Source, q *queue, fai
 			return
 		case errors.Is(err, errEnough):
 			// What was taken has to be in the ledger before the next listing.
-			ps.wait(alive)
+			ps.wait(ctx)
 		case errors.As(err, new(sinkError)):
 			fail(err)
 			return
@@ -111,7 +110,7 @@ func (p *Pipeline) pollLive(ctx context.Context, s *Source, q *queue, small *ato
 		if !small.Load() {
 			back = due(last, time.Now())
 		}
-		_, _ = p.list(ctx, s, back, q.live) // it has logged, and ends only with ctx or with success
+		_, _ = p.list(ctx, s, back, q.live) // it has logged what failed; what a limit cut off comes next time
 		if wait(ctx, s.Interval) != nil {
 			return
 		}

@@ -87,9 +87,10 @@ func (p *pager) event(raw []byte) (sdk.Event, error) {
 	if env.depth > p.limits.Depth {
 		e.Reject = fmt.Sprintf("nested deeper than the limit of %d", p.limits.Depth)
 	}
-	if e.ID != "" {
+	if e.ID != "" && e.Reject == "" {
 		return e, nil
 	}
+	// Equal records that go to quarantine must be told apart there: each is counted.
 	var err error
 	e.ID, err = p.ids.id(raw)
 	return e, err
