@@ -6,8 +6,10 @@ import (
 	"debug/buildinfo"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -66,7 +68,7 @@ func exampleCondition(name string) (bool, error) {
 func setupExample(env *testscript.Env) error {
 	file := filepath.Join(env.WorkDir, "agent.hcl")
 	own, err := os.ReadFile(file)
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := setupScript(env); err != nil {

@@ -102,7 +102,7 @@ func (s *Sink) explain(err error) error {
 func (s *Sink) sentence(pg *pgconn.PgError) string {
 	switch {
 	case strings.HasPrefix(pg.Code, classLogin):
-		return fmt.Sprintf("%s refuses user %q (check user, password and sslmode)", s.settings.address(), s.settings.User)
+		return fmt.Sprintf("%s refuses user %q (check user, password and sslmode; agent migrate -create-role makes a user that is missing)", s.settings.address(), s.settings.User)
 	case pg.Code == codeNoDatabase:
 		return fmt.Sprintf("there is no database %q on %s (check database)", s.settings.Database, s.settings.address())
 	case isUnknownGroup(pg):

@@ -48,7 +48,8 @@ func Open(ctx context.Context, s Settings) (sdk.Sink, error) {
 	}
 	config, err := poolConfig(s)
 	if err != nil {
-		return nil, err
+		// Such as a file of sslrootcert that is not there.
+		return nil, sdk.Denied(err)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {

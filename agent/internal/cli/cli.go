@@ -112,14 +112,17 @@ func (p *Program) flags(name, text string) *flag.FlagSet {
 
 // parse reads the flags. ok is false when the command is over, with exit code code.
 func (p *Program) parse(f *flag.FlagSet, args []string) (code int, ok bool) {
+	help := f.Usage
+	f.Usage = func() {} // package flag would print it at every mistake
 	err := f.Parse(args)
 	switch {
 	case err == nil:
 		return 0, true
 	case errors.Is(err, flag.ErrHelp):
+		help()
 		return exitOK, false
 	}
-	p.failf("%v; agent %s -h shows the flags", err, f.Name())
+	p.failf("%v; %s -h shows the flags", err, strings.TrimSpace("agent "+f.Name()))
 	return exitUsage, false
 }
 

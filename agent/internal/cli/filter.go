@@ -51,7 +51,7 @@ func (p *Program) filter(args []string) int {
 		return exitUsage
 	}
 	tally := &tally{filter: fl, names: make(map[string]*tallied)}
-	if err := p.readFiles(f.Args(), tally.count); err != nil {
+	if err := p.readFiles(f.Args(), tally); err != nil {
 		p.failf("%v", err)
 		return exitFailed
 	}
@@ -74,7 +74,7 @@ func onePipeline(cfg *config.Config, name string) (config.Pipeline, error) {
 }
 
 // readFiles reads files through the file source, as a pipeline would.
-func (p *Program) readFiles(paths []string, each func([]sdk.Event) error) error {
+func (p *Program) readFiles(paths []string, t *tally) error {
 	settings, err := json.Marshal(map[string]any{"paths": paths})
 	if err != nil {
 		return fmt.Errorf("settings of the file source: %w", err)
@@ -100,8 +100,13 @@ func (p *Program) readFiles(paths []string, each func([]sdk.Event) error) error 
 		return err
 	}
 	for _, s := range splits {
-		if err := source.Fetch(ctx, s, each); err != nil {
-			return fmt.Errorf("read %s: %w", s.ID, err)
+		err := source.Fetch(ctx, s, t.count)
+		if sdk.IsInvalid(err) {
+			t.invalid = append(t.invalid, err)
+			continue
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
@@ -112,6 +117,7 @@ type tally struct {
 	filter                *filter.Filter
 	names                 map[string]*tallied
 	rejected, unevaluable int
+	invalid               []error // files that cannot be read to their end
 }
 
 type tallied struct{ kept, filtered int }
@@ -158,6 +164,9 @@ func (t *tally) print(w io.Writer) {
 	_ = tw.Flush()
 	if t.unevaluable > 0 {
 		fmt.Fprintf(w, "%s kept because the filter could not be evaluated.\n", count(t.unevaluable, "event"))
+	}
+	for _, err := range t.invalid {
+		fmt.Fprintf(w, "A file would go to quarantine: %v\n", err)
 	}
 	if t.rejected > 0 {
 		fmt.Fprintf(w, "%s would go to quarantine.\n", count(t.rejected, "record"))

@@ -70,7 +70,7 @@ func (p *Program) migrateOne(ctx context.Context, d database, dsn string, create
 	if dsn == "" && !show {
 		dsn = d.dsn()
 	}
-	o := migrate.Options{DSN: dsn, Groups: d.groups, Writers: d.writers, CreateRoles: createRole}
+	o := migrate.Options{DSN: dsn, Database: d.Database, Groups: d.groups, Writers: d.writers, CreateRoles: createRole}
 	if show {
 		o.Print = p.Stdout
 		o.Report = func(line string) { fmt.Fprintln(p.Stderr, line) }

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
-	"strings"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/scaffold"
 )
@@ -22,18 +21,19 @@ func (p *Program) pluginNew(args []string) int {
 	f.StringVar(&s.Dir, "dir", "", "the `folder` to write to (default agent-sink-NAME)")
 	f.StringVar(&s.Module, "module", "", "go: the module's `path` (default example.org/agent-sink-NAME)")
 	f.StringVar(&s.SDKDir, "sdk", "", "go: build against the SDK in this checkout of INU-Logsmith, a `folder`")
-	if len(args) >= 2 && !strings.HasPrefix(args[0], "-") {
-		if args[0] != "sink" {
-			p.failf("agent plugin new writes sinks; for a source start from the example agent-source-eventbridge-file")
-			return exitUsage
-		}
-		s.Type, args = args[1], args[2:]
-	}
+	kind, args := wordFirst(args)
+	s.Type, args = wordFirst(args)
 	if code, ok := p.parse(f, args); !ok {
 		return code
 	}
-	if s.Type == "" || f.NArg() > 0 {
+	if s.Type == "" && f.NArg() == 1 {
+		s.Type = f.Arg(0)
+	} else if s.Type == "" || f.NArg() > 0 {
 		p.failf("usage: agent plugin new sink NAME [-lang go|python]; agent plugin new -h shows more")
+		return exitUsage
+	}
+	if kind != "sink" {
+		p.failf("agent plugin new writes sinks, no %s; for a source start from the example agent-source-eventbridge-file", kind)
 		return exitUsage
 	}
 	if s.Dir == "" {

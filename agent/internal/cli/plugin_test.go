@@ -203,7 +203,7 @@ func TestLockRefusesAndLeavesTheFileAlone(t *testing.T) {
 	}
 	for name, tc := range map[string]struct{ plugins, want string }{
 		"a program that others may write":  {fmt.Sprintf("plugin \"keep\" {\n path = %q\n}\n", loose), "chmod go-w"},
-		"no program":                       {"plugin \"keep\" {\n path = \"/nonexistent\"\n}\n", "there is no program"},
+		"no program":                       {"plugin \"keep\" {\n path = \"/nonexistent/x\"\n}\n", "there is no program"},
 		"nothing in the plugin folder":     {"plugin \"keep\" {\n}\n", "neither agent-sink-keep nor agent-source-keep"},
 		"the name of a built-in":           {fmt.Sprintf("plugin \"one\" {\n path = %q\n}\n", filepath.Join(filepath.Dir(loose), "agent-source-one")), "the agent's own"},
 		"a checksum that is computed":      {fmt.Sprintf("plugin \"keep\" {\n path = %q\n sha256 = lower(\"A\")\n}\n", program(t, t.TempDir(), "x")), ""},
@@ -313,13 +313,13 @@ func TestWrongUsageOfThePluginCommands(t *testing.T) {
 		{"plugin sink nothing", 2, `no sink plugin "nothing"`},
 		{"plugin list x", 2, "unexpected argument"},
 		{"plugin lock x", 2, "unexpected argument"},
-		{"plugin lock -config /nonexistent", 2, "/nonexistent"},
-		{"plugin list -config /nonexistent", 2, "/nonexistent"},
-		{"plugin list -env-file /nonexistent", 2, "/nonexistent"},
+		{"plugin lock -config /nonexistent/x", 2, "/nonexistent/x"},
+		{"plugin list -config /nonexistent/x", 2, "/nonexistent/x"},
+		{"plugin list -env-file /nonexistent/x", 2, "/nonexistent/x"},
 		{"plugin describe", 2, "usage"},
 		{"plugin describe a b", 2, "usage"},
 		{"plugin describe one -json -doc", 2, "usage"},
-		{"plugin describe /nonexistent", 1, "there is no program"},
+		{"plugin describe /nonexistent/x", 1, "there is no program"},
 	} {
 		code, stdout, stderr := agent(strings.Fields(tc.args)...)
 		if code != tc.code || !strings.Contains(stderr, tc.want) || (code == 0 && stdout == "") {

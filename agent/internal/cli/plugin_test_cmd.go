@@ -28,7 +28,7 @@ its work. A sink is written to: name a destination that may hold events of the c
   agent plugin test ./agent-sink-webhook -config sink.hcl -stored 'cat out.jsonl'
 
 The file holds a block of the plugin's type with settings that work, alone or within a
-configuration.
+configuration. The env of its plugin block is given to the program.
 `
 
 func (p *Program) pluginTest(args []string) int {
@@ -38,7 +38,7 @@ func (p *Program) pluginTest(args []string) int {
 	f.StringVar(&c.envFile, "env-file", "", "set the environment variables of this `file` first")
 	stored := f.String("stored", "", "shell `command` that prints what a sink has stored: on each line an event's ID, or its record")
 	events := f.Int("events", 0, "how many events the source holds; 0 is not known")
-	path, args := pathFirst(args)
+	path, args := wordFirst(args)
 	if code, ok := p.parse(f, args); !ok {
 		return code
 	}
@@ -66,8 +66,8 @@ func (p *Program) pluginTest(args []string) int {
 	return p.check(ctx, o, c.file)
 }
 
-// pathFirst takes the program's path off the front, where the flag package would stop.
-func pathFirst(args []string) (string, []string) {
+// wordFirst takes a word off the front, where the flag package would stop.
+func wordFirst(args []string) (string, []string) {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		return args[0], args[1:]
 	}
@@ -87,25 +87,40 @@ func (p *Program) check(ctx context.Context, o conformance.Options, file string)
 		p.failf("%v", err)
 		return exitFailed
 	}
-	d := suite.Description()
 	if file != "" {
-		var diags config.Diagnostics
-		o.Settings, diags = config.LoadBlock(file, d.Kind, d.Type, config.Options{
-			CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
-			Strict:         true,
-			Catalog:        func(config.Agent, []config.Plugin) (config.Catalog, error) { return tested{ctx, suite}, nil },
-		})
-		diags.Print(p.Stderr, isTerminal(p.Stderr))
-		if diags.HasErrors() {
-			return exitUsage
-		}
-		if suite, err = conformance.New(ctx, dir, o); err != nil {
-			p.failf("%v", err)
-			return exitFailed
+		var code int
+		if suite, code = p.configured(ctx, suite, dir, o, file); suite == nil {
+			return code
 		}
 	}
+	d := suite.Description()
 	fmt.Fprintf(p.Stdout, "%s %q, version %s\n", d.Kind, d.Type, d.Version)
 	return p.report(ctx, suite.Checks())
+}
+
+// configured makes the suite anew with what the file has for the plugin that probe has
+// described. If it returns no suite, the command ends with the exit code.
+func (p *Program) configured(ctx context.Context, probe *conformance.Suite, dir string, o conformance.Options, file string) (*conformance.Suite, int) {
+	d := probe.Description()
+	block, diags := config.LoadBlock(file, d.Kind, d.Type, config.Options{
+		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
+		Strict:         true,
+		Catalog:        func(config.Agent, []config.Plugin) (config.Catalog, error) { return tested{ctx, probe}, nil },
+	})
+	diags.Print(p.Stderr, isTerminal(p.Stderr))
+	if diags.HasErrors() {
+		return nil, exitUsage
+	}
+	o.Settings = block.Settings
+	for name, value := range block.Env {
+		o.Env = append(o.Env, name+"="+value)
+	}
+	suite, err := conformance.New(ctx, dir, o)
+	if err != nil {
+		p.failf("%v", err)
+		return nil, exitFailed
+	}
+	return suite, exitOK
 }
 
 // report runs the checks and prints a line for each.

@@ -73,7 +73,8 @@ func (r *report) start() {
 	}()
 }
 
-func (r *report) end() {
+// end prints the summaries, but not the empty one of a run that failed before it began.
+func (r *report) end(failed bool) {
 	close(r.stop)
 	<-r.stopped
 	if r.tty != nil {
@@ -81,6 +82,9 @@ func (r *report) end() {
 	}
 	names, stats := r.daemon.Stats()
 	for i, s := range stats {
+		if failed && s.Taken+s.Known == 0 {
+			continue
+		}
 		if r.once {
 			fmt.Fprintf(r.out, "pipeline %s: %s in %s\n", names[i], summary(s), time.Since(r.began).Round(10*time.Millisecond))
 		} else {

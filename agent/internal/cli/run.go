@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/daemon"
@@ -28,7 +29,7 @@ agent carries events from the sources to the sinks of each pipeline of a configu
   agent -config agent.hcl -mode once               everything visible, then exit
   agent -config agent.hcl -mode once -since 24h -events ConsoleLogin,AssumeRole -dry-run
 
-Other commands: validate, filter, migrate, version; agent help tells what they do.
+Other commands: validate, filter, migrate, quarantine, audit, plugin, version; see agent help.
 Times are 2026-11-01, "2026-11-01 13:00", RFC 3339, or 24h and 7d ago; in UTC unless they say otherwise.
 `
 
@@ -84,11 +85,7 @@ func (o runFlags) options(rest []string, now time.Time) (daemon.Options, error) 
 	case o.dryRun && !opts.Once:
 		return opts, errors.New("-dry-run goes with -mode once")
 	}
-	for _, name := range strings.Split(o.events, ",") {
-		if name = strings.TrimSpace(name); name != "" {
-			opts.Events = append(opts.Events, name)
-		}
-	}
+	opts.Events = strings.FieldsFunc(o.events, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 	var err error
 	if opts.Range, err = timeRange(o.since, o.until, now); err != nil {
 		return opts, err
@@ -136,7 +133,7 @@ func (p *Program) carry(cfg *config.Config, opts daemon.Options) int {
 	report := newReport(d, p.Stdout, p.Stderr, opts)
 	report.start()
 	err = d.Run(ctx)
-	report.end()
+	report.end(err != nil)
 	if err != nil {
 		p.failf("%v", err)
 		return exitFailed

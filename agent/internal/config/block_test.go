@@ -15,15 +15,22 @@ func TestOneBlockIsReadFromAFile(t *testing.T) {
   url  = "https://example.org"
 }
 `
-	for _, tc := range []struct{ name, text, want string }{
-		{"that holds nothing else", block, `"url":"https://example.org"`},
-		{"that is a configuration", "agent {}\npipeline \"p\" {\n  source \"nobody_knows\" {}\n" + block + "}\nplugin \"webhook\" {}\n", `"url":"https://example.org"`},
-		{"with another block of its kind", "sink \"other\" {}\n" + block, `"url":"https://example.org"`},
+	for _, tc := range []struct{ name, text, want, env string }{
+		{"that holds nothing else", block, `"url":"https://example.org"`, ""},
+		{
+			"that is a configuration", "agent {}\npipeline \"p\" {\n  source \"nobody_knows\" {}\n" + block + "}\nplugin \"x\" {}\n" +
+				"plugin \"webhook\" {\n  allow_unpinned = true\n  env = { TOKEN = \"t\" }\n}\n",
+			`"url":"https://example.org"`, "t",
+		},
+		{"with another block of its kind", "sink \"other\" {}\n" + block, `"url":"https://example.org"`, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			settings, diags := loadBlock(t, tc.text)
-			if len(diags) > 0 || !strings.Contains(string(settings), tc.want) || strings.Contains(string(settings), "name") {
-				t.Errorf("settings %s, %s", settings, printed(diags))
+			b, diags := loadBlock(t, tc.text)
+			if len(diags) > 0 || !strings.Contains(string(b.Settings), tc.want) || strings.Contains(string(b.Settings), "name") {
+				t.Errorf("settings %s, %s", b.Settings, printed(diags))
+			}
+			if tc.env != b.Env["TOKEN"] {
+				t.Errorf("env %v, want TOKEN = %q", b.Env, tc.env)
 			}
 		})
 	}
@@ -47,7 +54,7 @@ func TestFaultsOfOneBlockAreAtTheirPlace(t *testing.T) {
 	}
 }
 
-func loadBlock(t *testing.T, text string) ([]byte, config.Diagnostics) {
+func loadBlock(t *testing.T, text string) (config.Block, config.Diagnostics) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sink.hcl")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -23,6 +23,8 @@ type Options struct {
 	// DSN connects to the database as the owner, directly and not through a pooler.
 	// It may be empty if Print is set, which then is for a fresh database.
 	DSN string
+	// Database, if set, is the name of the database that DSN must lead to.
+	Database string
 	// Groups are made if they are missing. A name that is given replaces another one.
 	Groups []Group
 	// Writers are the users of the sinks. Each is granted what a sink needs.
@@ -76,6 +78,9 @@ func Run(ctx context.Context, opts Options) error {
 		return err
 	}
 	defer closeConn(ctx, conn)
+	if err := checkDatabase(ctx, conn, opts.Database); err != nil {
+		return err
+	}
 	if err := lock(ctx, conn); err != nil {
 		return err
 	}
@@ -111,6 +116,19 @@ func connect(ctx context.Context, opts Options) (*pgx.Conn, error) {
 		return nil, fmt.Errorf("connect as the owner: %w", err)
 	}
 	return conn, nil
+}
+
+// checkDatabase keeps a connection string from leading the migration elsewhere than
+// where the sinks write.
+func checkDatabase(ctx context.Context, conn *pgx.Conn, want string) error {
+	var name string
+	if err := conn.QueryRow(ctx, `select current_database()`).Scan(&name); err != nil {
+		return fmt.Errorf("ask for the database's name: %w", err)
+	}
+	if want != "" && name != want {
+		return fmt.Errorf("the owner's connection string leads to database %q, but the sink writes to %q: correct one of them", name, want)
+	}
+	return nil
 }
 
 // closeConn closes also when ctx has ended, which lets go of the lock.
