@@ -3,6 +3,7 @@ package s3
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -17,7 +18,11 @@ import (
 
 // A store is what several agents have in common: rows and the ledger.
 type store struct {
-	mu       sync.Mutex
+	mu sync.Mutex
+	content
+}
+
+type content struct {
 	done     map[string]bool // splits
 	gone     map[string]bool
 	rows     map[string]int // how often each event was written
@@ -26,7 +31,16 @@ type store struct {
 }
 
 func newStore() *store {
-	return &store{done: make(map[string]bool), gone: make(map[string]bool), rows: make(map[string]int), fetches: make(map[string]int)}
+	return &store{content: content{
+		done: make(map[string]bool), gone: make(map[string]bool), rows: make(map[string]int), fetches: make(map[string]int),
+	}}
+}
+
+// look returns what is stored now.
+func (s *store) look() content {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return content{maps.Clone(s.done), maps.Clone(s.gone), maps.Clone(s.rows), slices.Clone(s.rejected), maps.Clone(s.fetches)}
 }
 
 func (s *store) knows(id string) bool {
@@ -188,11 +202,16 @@ const (
 // newStage makes the servers. It is called outside of a bubble, in which they then answer.
 func newStage(t *testing.T) *stage {
 	t.Helper()
+	logger := slog.Default()
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { slog.SetDefault(logger) })
 	return &stage{T: t, s3: serve(t), sqs: sqstest.New(sqstest.Options{})}
 }
 
-// queue makes the queue, with a dead-letter queue if redrive is not 0.
-func (s *stage) queue(redrive int) {
+// queue makes the queue, with a dead-letter queue if redrive is not 0. What follows is
+// t's, that of a bubble.
+func (s *stage) queue(t *testing.T, redrive int) {
+	s.T = t
 	q := sqstest.Queue{}
 	if redrive > 0 {
 		s.sqs.CreateQueue(deadName, sqstest.Queue{})

@@ -127,6 +127,7 @@ func TestValidateNamesFaults(t *testing.T) {
 		},
 		"an endpoint without scheme": {Settings{Endpoint: "minio:9000"}, []string{"endpoint: Not a URL"}},
 		"an endpoint without host":   {Settings{Endpoint: "http://"}, []string{"endpoint: Not a URL"}},
+		"the queue's endpoint":       {Settings{Notifications: &Notifications{Endpoint: "sqs"}}, []string{"notifications.endpoint: Not a URL"}},
 	} {
 		var got []string
 		for _, f := range tc.settings.Validate() {

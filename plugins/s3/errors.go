@@ -37,7 +37,7 @@ func (s *Source) classify(ctx context.Context, err error, need string) error {
 		return sdk.Denied(fmt.Errorf("%s: %s: "+format, append([]any{api.ErrorCode(), api.ErrorMessage()}, args...)...))
 	}
 	switch code := api.ErrorCode(); code {
-	case "NoSuchKey", "NotFound", "NoSuchVersion", "MethodNotAllowed": // the last for a delete marker's version
+	case "NoSuchKey", "NoSuchVersion", "MethodNotAllowed": // the last for a delete marker's version
 		return sdk.Gone(errDeleted)
 	case "PreconditionFailed":
 		return errReplaced()
@@ -66,6 +66,12 @@ func (s *Source) classify(ctx context.Context, err error, need string) error {
 		}
 	}
 	return err // SlowDown, InternalError and all the rest: retried
+}
+
+// isCode reports whether the API answered with an error code.
+func isCode(err error, code string) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == code
 }
 
 func (s *Source) ownerHint() string {

@@ -2,12 +2,10 @@ package s3
 
 import (
 	"cmp"
-	"encoding/xml"
+	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go"
 )
 
 // inMemory is a client that calls a server's handler in its own goroutine. Without a
@@ -43,8 +44,8 @@ func (c inMemory) Do(r *http.Request) (*http.Response, error) {
 	return out, nil
 }
 
-// sourceOf is a source that reads from servers that do not listen. sqsServer may be nil.
-func sourceOf(t *testing.T, s3Server http.Handler, s Settings) *Source {
+// sourceOf is a source of a server that does not listen.
+func sourceOf(t testing.TB, server http.Handler, s Settings) *Source {
 	t.Helper()
 	s.Bucket = cmp.Or(s.Bucket, bucket)
 	s.Endpoint, s.ForcePathStyle = "http://s3.test", true
@@ -52,11 +53,12 @@ func sourceOf(t *testing.T, s3Server http.Handler, s Settings) *Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	src.client = s3.New(src.client.Options(), func(o *s3.Options) { o.HTTPClient = inMemory{s3Server} })
+	src.client = s3.New(src.client.Options(), func(o *s3.Options) { o.HTTPClient = inMemory{server} })
+	src.lister = src.client
 	return src
 }
 
-func notifiedOf(t *testing.T, s3Server, sqsServer http.Handler, s Settings) *notified {
+func notifiedOf(t testing.TB, s3Server, sqsServer http.Handler, s Settings) *notified {
 	t.Helper()
 	n, err := newNotified(sourceOf(t, s3Server, s))
 	if err != nil {
@@ -84,6 +86,14 @@ type simBucket struct {
 	denied   string
 }
 
+// source is a source that lists b.
+func (b *simBucket) source(t *testing.T, s Settings) *Source {
+	t.Helper()
+	src := sourceOf(t, http.NotFoundHandler(), s)
+	src.lister = b
+	return src
+}
+
 func (b *simBucket) put(keys ...string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -108,63 +118,43 @@ func (b *simBucket) count() int {
 	return n
 }
 
-// ServeHTTP answers ListObjectsV2; see its page in the S3 API reference. An object's
-// time of upload is now.
-func (b *simBucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+// ListObjectsV2 answers as its page in the S3 API reference says. An object's time of
+// upload is now.
+func (b *simBucket) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.requests++
-	q := r.URL.Query()
-	prefix, after := q.Get("prefix"), q.Get("start-after")
+	prefix, delimiter := aws.ToString(in.Prefix), aws.ToString(in.Delimiter)
+	after := cmp.Or(aws.ToString(in.ContinuationToken), aws.ToString(in.StartAfter))
 	if b.denied != "" && strings.HasPrefix(prefix, b.denied) {
-		w.WriteHeader(http.StatusForbidden)
-		_, _ = io.WriteString(w, `<Error><Code>AccessDenied</Code></Error>`)
-		return
+		return nil, &smithy.GenericAPIError{Code: "AccessDenied"}
 	}
-	if token := q.Get("continuation-token"); token != "" {
-		after = token
-	}
-	_, _ = io.WriteString(w, b.answer(prefix, after, q.Get("delimiter")))
-}
-
-func (b *simBucket) answer(prefix, after, delimiter string) string {
-	var out strings.Builder
-	out.WriteString(`<ListBucketResult><EncodingType>url</EncodingType>`)
-	n, last := 0, ""
+	out := &s3.ListObjectsV2Output{}
+	last := ""
 	i, _ := slices.BinarySearch(b.keys, max(prefix, after))
-	for ; i < len(b.keys); i++ {
+	for ; i < len(b.keys) && strings.HasPrefix(b.keys[i], prefix); i++ {
 		key := b.keys[i]
-		if !strings.HasPrefix(key, prefix) {
-			break
-		}
 		if key <= after || delimiter != "" && strings.HasSuffix(after, delimiter) && strings.HasPrefix(key, after) {
 			continue // or a folder that was told already
 		}
-		if n == cmp.Or(b.page, 1000) {
-			fmt.Fprintf(&out, `<IsTruncated>true</IsTruncated><NextContinuationToken>%s</NextContinuationToken>`, xmlText(last))
+		if len(out.Contents)+len(out.CommonPrefixes) == cmp.Or(b.page, 1000) {
+			out.IsTruncated, out.NextContinuationToken = aws.Bool(true), aws.String(last)
 			break
 		}
-		n++
 		if end := strings.Index(key[len(prefix):], delimiter); delimiter != "" && end >= 0 {
 			last = key[:len(prefix)+end+1]
-			fmt.Fprintf(&out, `<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>`, url.QueryEscape(last))
-			for i+1 < len(b.keys) && strings.HasPrefix(b.keys[i+1], last) {
-				i++
-			}
+			out.CommonPrefixes = append(out.CommonPrefixes, types.CommonPrefix{Prefix: aws.String(last)})
+			beyond := last[:len(last)-1] + "0" // the character after the slash
+			next, _ := slices.BinarySearch(b.keys, beyond)
+			i = next - 1
 			continue
 		}
 		last = key
-		out.WriteString(`<Contents><Key>` + url.QueryEscape(key) + `</Key><ETag>"e` + strconv.Itoa(len(key)) + `"</ETag><Size>9</Size><LastModified>` +
-			time.Now().UTC().Format(time.RFC3339) + `</LastModified></Contents>`)
+		out.Contents = append(out.Contents, types.Object{
+			Key: aws.String(key), ETag: aws.String(`"` + strconv.Itoa(len(key)) + `"`), Size: aws.Int64(9), LastModified: aws.Time(time.Now()),
+		})
 	}
-	out.WriteString(`</ListBucketResult>`)
-	return out.String()
-}
-
-func xmlText(s string) string {
-	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(s)) // a strings.Builder takes everything
-	return b.String()
+	return out, nil
 }
 
 // key is that of an object in a stream.

@@ -264,7 +264,7 @@ func (w *search) open(ctx context.Context, prefix string, at site) (folders []st
 			}
 			w.budget--
 		}
-		out, err := s.client.ListObjectsV2(ctx, in)
+		out, err := s.lister.ListObjectsV2(ctx, in)
 		if err != nil {
 			return nil, nil, fmt.Errorf("list folders of s3://%s/%s: %w", s.settings.Bucket, prefix, s.classify(ctx, err, "s3:ListBucket"))
 		}

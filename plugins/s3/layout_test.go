@@ -3,9 +3,7 @@ package s3
 import (
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -157,52 +155,6 @@ func TestLayoutsAreFoundFromAnyPrefixAboveThem(t *testing.T) {
 	}
 }
 
-// organization is a bucket with an object of each hour of two days in each stream.
-func organization(accounts, regions int, now time.Time) *simBucket {
-	b := &simBucket{}
-	var all []string
-	for a := range accounts {
-		for r := range regions {
-			for h := range 48 {
-				all = append(all, key(fmt.Sprintf("%012d", a+1), fmt.Sprintf("xx-test-%d", r), now.Add(-time.Duration(h)*time.Hour), "x"))
-			}
-		}
-	}
-	b.put(all...)
-	return b
-}
-
-func TestAQuietPollCostsOneRequestForEachStream(t *testing.T) {
-	credentialed(t)
-	synctest.Test(t, func(t *testing.T) {
-		b := organization(100, 17, time.Now())
-		const streams = 100 * 17
-		src := sourceOf(t, b, Settings{})
-		poll := func() (splits, requests int) {
-			found, err := discover(t, src, recent())
-			if err != nil {
-				t.Fatal(err)
-			}
-			return len(found), b.count()
-		}
-		splits, first := poll()
-		if want := streams * 7; splits != want {
-			t.Errorf("splits = %d, want %d", splits, want)
-		}
-		<-time.After(5 * time.Minute)
-		_, quiet := poll()
-		<-time.After(searchEvery)
-		_, search := poll()
-		t.Logf("%d streams: %d requests at first, %d at a quiet poll, %d once an hour", streams, first, quiet, search)
-		if limit := streams * 11 / 10; quiet > limit {
-			t.Errorf("requests of a quiet poll = %d, want at most %d", quiet, limit)
-		}
-		if folders := 2 + 2*100; search > quiet+folders {
-			t.Errorf("requests with a search = %d, want at most %d and one for each of %d folders", search, quiet, folders)
-		}
-	})
-}
-
 func TestADayOfAStreamIsFoundByTheLongerListings(t *testing.T) {
 	credentialed(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -218,7 +170,7 @@ func TestADayOfAStreamIsFoundByTheLongerListings(t *testing.T) {
 		}
 		b.put(odd...)
 		missing := func(back time.Duration) []string {
-			splits, err := discover(t, sourceOf(t, b, Settings{}), sdk.TimeRange{Since: now.Add(-back)})
+			splits, err := discover(t, b.source(t, Settings{}), sdk.TimeRange{Since: now.Add(-back)})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -245,7 +197,7 @@ func TestAnOpenListingFindsKeysAnywhere(t *testing.T) {
 		b.put(acct+fmt.Sprintf("Config/us-east-1/2026/11/1/%d.json.gz", i), acct+fmt.Sprintf("CloudTrail-Digest/us-east-1/2026/11/01/%d.json.gz", i))
 	}
 	b.page = 7
-	splits, err := discover(t, sourceOf(t, b, Settings{}), sdk.TimeRange{})
+	splits, err := discover(t, b.source(t, Settings{}), sdk.TimeRange{})
 	if err != nil || len(splits) != 2*48+len(odd) {
 		t.Errorf("Discover = %d splits, %v, want %d", len(splits), err, 2*48+len(odd))
 	}
@@ -266,7 +218,7 @@ func TestARangeLongAgoCostsNoMoreThanItHolds(t *testing.T) {
 	}
 	b.put(all...)
 	day := start.AddDate(0, 0, 1000)
-	splits, err := discover(t, sourceOf(t, b, Settings{}), sdk.TimeRange{Since: day, Until: day.AddDate(0, 0, 2)})
+	splits, err := discover(t, b.source(t, Settings{}), sdk.TimeRange{Since: day, Until: day.AddDate(0, 0, 2)})
 	if err != nil || len(splits) != 20 {
 		t.Errorf("Discover = %d splits, %v, want 20", len(splits), err)
 	}
@@ -279,7 +231,7 @@ func TestNewAccountsAndRegionsAreFoundWithinAnHour(t *testing.T) {
 	credentialed(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := organization(2, 2, time.Now())
-		src := sourceOf(t, b, Settings{})
+		src := b.source(t, Settings{})
 		if _, err := discover(t, src, recent()); err != nil {
 			t.Fatal(err)
 		}
@@ -305,7 +257,7 @@ func TestAStreamIsNeverForgotten(t *testing.T) {
 	credentialed(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := organization(1, 2, time.Now())
-		src := sourceOf(t, b, Settings{})
+		src := b.source(t, Settings{})
 		if _, err := discover(t, src, recent()); err != nil {
 			t.Fatal(err)
 		}
@@ -329,7 +281,7 @@ func TestADeniedFolderDoesNotHideTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := organization(2, 1, time.Now())
 		b.denied = "AWSLogs/000000000001/"
-		src := sourceOf(t, b, Settings{})
+		src := b.source(t, Settings{})
 		splits, err := discover(t, src, recent())
 		if len(splits) != 7 || !sdk.IsDenied(err) || !strings.Contains(err.Error(), "AWSLogs/000000000001/") {
 			t.Errorf("Discover = %d splits, %v, want 7 and a denied error that names the folder", len(splits), err)
@@ -348,7 +300,7 @@ func TestABucketFullOfOtherFoldersIsListedWhole(t *testing.T) {
 		for i := range 3 * searchBudget {
 			b.put(fmt.Sprintf("0data/%04d/part/x.json", i))
 		}
-		splits, err := discover(t, sourceOf(t, b, Settings{}), recent())
+		splits, err := discover(t, b.source(t, Settings{}), recent())
 		if want := 7 + 3*searchBudget; len(splits) != want || err != nil {
 			t.Errorf("Discover = %d splits, %v, want %d", len(splits), err, want)
 		}
@@ -365,7 +317,7 @@ func TestAFolderWithManyObjectsBesideTheStreamsIsListedWhole(t *testing.T) {
 		for i := range maxLoose + 1 {
 			b.put(fmt.Sprintf("%05d.json", i))
 		}
-		splits, err := discover(t, sourceOf(t, b, Settings{}), recent())
+		splits, err := discover(t, b.source(t, Settings{}), recent())
 		if want := 7 + maxLoose + 1; len(splits) != want || err != nil {
 			t.Errorf("Discover = %d splits, %v, want %d", len(splits), err, want)
 		}
@@ -376,7 +328,7 @@ func TestACopiedObjectIsFoundWhenItIsUploaded(t *testing.T) {
 	credentialed(t)
 	b := &simBucket{}
 	b.put("copies/111122223333_CloudTrail_us-east-1_20210728T1200Z_x.json.gz")
-	src := sourceOf(t, b, Settings{})
+	src := b.source(t, Settings{})
 	then := time.Date(2021, 7, 28, 0, 0, 0, 0, time.UTC)
 	for name, r := range map[string]sdk.TimeRange{
 		"of the last hours": recent(), "of its day": {Since: then, Until: then.AddDate(0, 0, 1)}, "of everything": {},
@@ -425,131 +377,4 @@ func TestASearchThatFailsIsNoListing(t *testing.T) {
 	if !errors.Is(err, stop) {
 		t.Errorf("Discover = %v, want %v", err, stop)
 	}
-}
-
-func TestListingManyKeysTakesLittleMemory(t *testing.T) {
-	credentialed(t)
-	b := &endless{keys: 200_000}
-	src := sourceOf(t, b, Settings{Prefix: acct + "CloudTrail/us-east-1/"})
-	var before, now runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	splits, most := 0, uint64(0)
-	err := src.Discover(t.Context(), sdk.TimeRange{}, func(page []sdk.Split) error {
-		if splits += len(page); splits%50_000 < len(page) {
-			runtime.GC()
-			runtime.ReadMemStats(&now)
-			most = max(most, now.HeapAlloc-min(before.HeapAlloc, now.HeapAlloc))
-		}
-		return nil
-	})
-	if err != nil || splits != b.keys {
-		t.Errorf("Discover = %d splits, %v, want %d", splits, err, b.keys)
-	}
-	if most > 16<<20 {
-		t.Errorf("memory = %d MiB, want at most 16", most>>20)
-	}
-}
-
-// An endless bucket makes up its keys.
-type endless struct{ keys int }
-
-func (b *endless) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	from := 0
-	_, _ = fmt.Sscanf(r.URL.Query().Get("continuation-token"), "%d", &from)
-	var page simBucket
-	for i := from; i < min(from+1000, b.keys); i++ {
-		page.keys = append(page.keys, fmt.Sprintf("%sCloudTrail/us-east-1/2026/11/01/111122223333_CloudTrail_us-east-1_20261101T1200Z_%016d.json.gz", acct, i))
-	}
-	text := page.answer("", "", "")
-	if next := from + len(page.keys); next < b.keys {
-		text = strings.Replace(text, "</ListBucketResult>", fmt.Sprintf("<IsTruncated>true</IsTruncated><NextContinuationToken>%d</NextContinuationToken></ListBucketResult>", next), 1)
-	}
-	_, _ = w.Write([]byte(text))
-}
-
-// Forty days of a bucket in which objects arrive as they do in CloudTrail's: their time
-// is around their arrival, some come hours late and a few days late, two trails write to one
-// prefix, and a Region appears on the third day. Listed as the agent does, every object is
-// found, and what a poll costs is shown.
-func TestFortyDaysOfLateObjectsAreFound(t *testing.T) {
-	if testing.Short() {
-		t.Skip("polls 11,520 times")
-	}
-	credentialed(t)
-	synctest.Test(t, func(t *testing.T) {
-		b := &simBucket{}
-		src := sourceOf(t, b, Settings{})
-		rnd := rand.New(rand.NewPCG(1, 2))
-		pending := make(map[int][]string) // keys by the poll before which they arrive
-		const polls, every = 40 * 288, 5 * time.Minute
-		want := 0
-		seen := make(map[string]bool)
-		requests := make(map[time.Duration][2]int) // polls and requests by how far back they go
-		for n := range polls {
-			regions := []string{"us-east-1", "eu-west-1"}
-			if n >= 3*288 {
-				regions = append(regions, "ap-northeast-2")
-			}
-			for _, region := range regions {
-				for trail := range 2 {
-					if rnd.IntN(16) > 0 {
-						continue
-					}
-					late, label := lateness(rnd), time.Now().UTC().Add(time.Duration(rnd.IntN(416)-274)*time.Second)
-					at := n + int(late/every)
-					pending[at] = append(pending[at], key("111122223333", region, label, fmt.Sprintf("%d%06d", trail, n)))
-				}
-			}
-			b.put(pending[n]...)
-			want += len(pending[n])
-			delete(pending, n)
-			back := lookBack(n)
-			r := sdk.TimeRange{Since: time.Now().Add(-back)}
-			if back == 0 {
-				r = sdk.TimeRange{}
-			}
-			b.count()
-			splits, err := discover(t, src, r)
-			if err != nil {
-				t.Fatal(err)
-			}
-			requests[back] = [2]int{requests[back][0] + 1, requests[back][1] + b.count()}
-			for _, s := range splits {
-				seen[s.ID] = true
-			}
-			<-time.After(every)
-		}
-		if len(seen) != want {
-			t.Errorf("found %d of %d objects", len(seen), want)
-		}
-		for back, n := range requests {
-			t.Logf("%d listings of the last %v: %.2f requests each", n[0], back, float64(n[1])/float64(n[0]))
-		}
-	})
-}
-
-// lateness is how long an object is delayed: 1 % for hours, 0.1 % for days.
-func lateness(rnd *rand.Rand) time.Duration {
-	switch p := rnd.Float64(); {
-	case p < 0.001:
-		return time.Duration(rnd.IntN(30*24)) * time.Hour
-	case p < 0.011:
-		return time.Duration(rnd.IntN(24*60)) * time.Minute
-	}
-	return 0
-}
-
-// lookBack is how far back the agent lists at the nth poll: see sdk.Windowed. The last
-// one is of everything.
-func lookBack(n int) time.Duration {
-	switch {
-	case n == 40*288-1:
-		return 0
-	case n%288 == 287:
-		return 35 * 24 * time.Hour
-	case n%12 == 11:
-		return 3 * 24 * time.Hour
-	}
-	return 6 * time.Hour
 }

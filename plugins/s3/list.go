@@ -107,7 +107,7 @@ func (s *Source) list(ctx context.Context, b branch, r sdk.TimeRange, c *collect
 	in.StartAfter = optional(b.startAfter(r.Since))
 	var unrecordable error
 	for {
-		out, err := s.client.ListObjectsV2(ctx, in)
+		out, err := s.lister.ListObjectsV2(ctx, in)
 		if err != nil {
 			return fmt.Errorf("list s3://%s/%s: %w", s.settings.Bucket, b.prefix, s.classify(ctx, err, "s3:ListBucket"))
 		}

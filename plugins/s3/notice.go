@@ -33,8 +33,8 @@ type aside string
 const (
 	testEvent    aside = "test event of S3"
 	validation   aside = "validation message of CloudTrail"
-	subscription aside = "subscription message of SNS; confirm it where the topic is managed"
-	foreign      aside = "message about something else"
+	subscription aside = "subscription message of SNS; it is deleted, confirm the subscription where the topic is managed"
+	foreign      aside = "text about something else; it is deleted"
 )
 
 const (
@@ -42,7 +42,8 @@ const (
 	maxWraps = 3
 	// maxObjects is far more than S3 and CloudTrail put into one message.
 	maxObjects = 1000
-	// maxKey is the length of a key in S3 ("Creating object key names", S3 user guide).
+	// maxKey is how long a key of S3 can be ("Creating object key names", S3 user guide),
+	// and a version's ID too. Names of buckets are shorter by far.
 	maxKey = 1024
 )
 
@@ -225,8 +226,8 @@ func (p *noticeParser) object(o object) {
 	switch {
 	case o.bucket == "" || o.key == "":
 		p.failed("notification without bucket or key")
-	case len(o.key) > maxKey:
-		p.failed("notification with a key of %d bytes", len(o.key))
+	case len(o.bucket) > maxKey || len(o.key) > maxKey || len(o.version) > maxKey:
+		p.failed("notification with a name of more than %d bytes", maxKey)
 	default:
 		o.etag = strings.Trim(o.etag, `"`)
 		p.notice.objects = append(p.notice.objects, o)

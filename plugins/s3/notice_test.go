@@ -79,7 +79,8 @@ func TestNoticesThatCannotBeUnderstoodAreErrors(t *testing.T) {
 		"no bucket":                   {strings.Replace(native, `"name":"trail"`, `"name":7`, 1), "without bucket or key"},
 		"S3 without s3":               {`{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3"}]}`, "without bucket or key"},
 		"keys that are no texts":      {`{"s3Bucket":"trail","s3ObjectKey":[7]}`, "keys that cannot be read"},
-		"a key longer than any in S3": {`{"s3Bucket":"trail","s3ObjectKey":["` + strings.Repeat("k", 1025) + `"]}`, "key of 1025 bytes"},
+		"a key longer than any in S3": {`{"s3Bucket":"trail","s3ObjectKey":["` + strings.Repeat("k", 1025) + `"]}`, "more than 1024 bytes"},
+		"a bucket longer than any":    {`{"s3Bucket":"` + strings.Repeat("b", 1025) + `","s3ObjectKey":["k"]}`, "more than 1024 bytes"},
 		"ten thousand records":        {`{"s3Bucket":"trail","s3ObjectKey":["k"` + strings.Repeat(`,"k"`, 9999) + `]}`, "10000 objects"},
 		"a deep one":                  {strings.Repeat(`{"a":`, 20_000), "not a notification"},
 	} {

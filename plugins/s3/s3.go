@@ -22,8 +22,14 @@ type Source struct {
 	settings Settings
 	pace     pace
 	client   *s3.Client
+	lister   lister
 	access   *awsconfig.Access
 	layout   *layout
+}
+
+// A lister is the client, but in tests that list for months.
+type lister interface {
+	ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
 }
 
 var (
@@ -49,7 +55,7 @@ func open(ctx context.Context, s Settings, p pace) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{settings: s, pace: p, client: client, access: access, layout: newLayout()}, nil
+	return &Source{settings: s, pace: p, client: client, lister: client, access: access, layout: newLayout()}, nil
 }
 
 // Fetch reads one object. One that has been overwritten since it was listed is
@@ -102,7 +108,10 @@ func (s *Source) get(ctx context.Context, key, etag, version string, offset int6
 	}
 	out, err := s.client.GetObject(ctx, in)
 	if err != nil {
-		return part{}, s.classify(ctx, err, need)
+		if err = s.classify(ctx, err, need); version != "" && isCode(err, "InvalidArgument") {
+			err = sdk.Gone(errDeleted) // a message may tell a version that never was
+		}
+		return part{}, err
 	}
 	p := part{ReadCloser: out.Body, size: -1}
 	if out.ContentLength != nil {
@@ -129,6 +138,9 @@ func (s *Source) head(ctx context.Context, o object) (object, error) {
 		ExpectedBucketOwner: optional(s.settings.ExpectedBucketOwner),
 	})
 	if err != nil {
+		if isCode(err, "NotFound") { // of the object or of the bucket: the answer has no body
+			return o, sdk.Gone(fmt.Errorf("there is no s3://%s/%s", s.settings.Bucket, o.key))
+		}
 		return o, fmt.Errorf("ask for the version of s3://%s/%s: %w", s.settings.Bucket, o.key, s.classify(ctx, err, "s3:GetObject"))
 	}
 	o.etag, o.bytes = unquoteETag(out.ETag), aws.ToInt64(out.ContentLength)

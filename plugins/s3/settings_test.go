@@ -2,6 +2,7 @@ package s3
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,6 +27,22 @@ func TestSettingsAreASchema(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("settings, error %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestNotificationsHaveDefaults(t *testing.T) {
+	var got Settings
+	err := schema.Decode([]byte(`{"bucket":"b","notifications":{"queue_url":"https://sqs.eu-west-1.amazonaws.com/111122223333/trail"}}`), &got)
+	want := Settings{Bucket: "b", Notifications: &Notifications{
+		QueueURL: "https://sqs.eu-west-1.amazonaws.com/111122223333/trail", Wait: 20 * time.Second, Visibility: 5 * time.Minute,
+	}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("settings, error %v (-want +got):\n%s", err, diff)
+	}
+	for _, url := range []string{"trail", "arn:aws:sqs:eu-west-1:111122223333:trail", "https://sqs.eu-west-1.amazonaws.com", "https:///trail"} {
+		if err := schema.Decode([]byte(`{"bucket":"b","notifications":{"queue_url":"`+url+`"}}`), &got); err == nil {
+			t.Errorf("queue_url %q was accepted", url)
+		}
 	}
 }
 

@@ -25,7 +25,7 @@ var errDisk = errors.New("disk is full")
 func TestAnAnnouncedObjectIsTheSplitThatAListingFinds(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
+		s.queue(t, 0)
 		src, rows := s.source(t, Settings{}), newStore()
 		a, b, c := s.object("a"), s.object("b+c d"), s.object("e")
 		s.tell(src, a)
@@ -46,7 +46,7 @@ func TestAnAnnouncedObjectIsTheSplitThatAListingFinds(t *testing.T) {
 func TestAMessageIsDeletedWhenAllItsObjectsAreSettled(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
+		s.queue(t, 0)
 		src, rows := s.source(t, Settings{}), newStore()
 		s.tell(src, s.object("quick"), s.object("slow"), s.object("slower"))
 		a := &agent{src: src, store: rows, inFlight: make(map[string]bool), takes: func(id string) time.Duration {
@@ -59,7 +59,7 @@ func TestAMessageIsDeletedWhenAllItsObjectsAreSettled(t *testing.T) {
 				t.Errorf("after %d minutes: queue %+v with %d objects settled, want %+v", want.minute, got, len(rows.splits()), want)
 			}
 		}
-		for id, n := range rows.fetches {
+		for id, n := range rows.look().fetches {
 			if n != 1 {
 				t.Errorf("%s was fetched %d times", id, n)
 			}
@@ -73,7 +73,7 @@ func TestAMessageIsDeletedWhenAllItsObjectsAreSettled(t *testing.T) {
 func TestAnObjectThatTheLedgerKnowsSettlesItsMessageAtOnce(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
+		s.queue(t, 0)
 		src, rows := s.source(t, Settings{}), newStore()
 		s.tell(src, s.object("a"))
 		rows.done[s.splitIDs(src)[0]] = true
@@ -89,7 +89,7 @@ func TestAnObjectThatTheLedgerKnowsSettlesItsMessageAtOnce(t *testing.T) {
 func TestASplitThatIsGivenUpLetsItsMessageGoBack(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(4)
+		s.queue(t, 4)
 		src, rows := s.source(t, Settings{}), newStore()
 		s.tell(src, s.object("bad"), s.object("good"))
 		a := &agent{src: src, store: rows, inFlight: make(map[string]bool), fails: func(id string) error {
@@ -108,7 +108,7 @@ func TestASplitThatIsGivenUpLetsItsMessageGoBack(t *testing.T) {
 		if got := s.sqs.State(deadName); got.Visible != 1 {
 			t.Errorf("dead-letter queue = %+v, want the message", got)
 		}
-		if len(rows.done) != 1 {
+		if len(rows.look().done) != 1 {
 			t.Errorf("splits = %v, want the good one", rows.splits())
 		}
 	})
@@ -117,27 +117,22 @@ func TestASplitThatIsGivenUpLetsItsMessageGoBack(t *testing.T) {
 func TestAMessageStaysHiddenForTwelveHoursAtMost(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
+		s.queue(t, 0)
 		src, rows := s.source(t, Settings{}), newStore()
 		s.tell(src, s.object("endless"))
-		var refused atomic.Int32
-		s.sqs.SetHook(func(_ http.ResponseWriter, _ *http.Request, op string) bool {
-			if op == "ReceiveMessage" && s.sqs.State(queueName).Visible > 0 {
-				refused.Add(1)
-			}
-			return false
-		})
 		a := &agent{src: src, store: rows, inFlight: make(map[string]bool), takes: func(string) time.Duration { return 13 * time.Hour }}
 		a.run(t)
-		<-time.After(11*time.Hour + 50*time.Minute)
-		if n := refused.Load(); n != 1 {
-			t.Errorf("the message was handed out %d times in 12 hours, want once", n)
+		for _, want := range []struct {
+			after    time.Duration
+			receives int
+		}{{11*time.Hour + 50*time.Minute, 1}, {30 * time.Minute, 2}} {
+			<-time.After(want.after)
+			if _, m, inHand := src.leases.announced(s.splitIDs(src)[0]); !inHand || m.receives != want.receives {
+				t.Errorf("the message was handed out %d times, want %d", m.receives, want.receives)
+			}
 		}
 		<-time.After(2 * time.Hour)
-		if n := refused.Load(); n != 2 {
-			t.Errorf("the message was handed out %d times in 14 hours, want twice", n)
-		}
-		if n := rows.fetches[rows.splits()[0]]; n != 1 {
+		if n := rows.look().fetches[rows.splits()[0]]; n != 1 {
 			t.Errorf("the object was fetched %d times, want once", n)
 		}
 		s.empty()
@@ -150,7 +145,7 @@ func TestAMessageStaysHiddenForTwelveHoursAtMost(t *testing.T) {
 func TestAReceiptThatDoesNotCountAnyMoreIsNoError(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
+		s.queue(t, 0)
 		src, rows := s.source(t, Settings{}), newStore()
 		s.tell(src, s.object("a"))
 		var beats atomic.Int32
@@ -175,7 +170,7 @@ func TestAReceiptThatDoesNotCountAnyMoreIsNoError(t *testing.T) {
 func TestNoMoreIsTakenFromTheQueueThanIsReadSoon(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
+		s.queue(t, 0)
 		src, rows := s.source(t, Settings{}), newStore()
 		var keys []string
 		for i := range 100 {
@@ -222,7 +217,7 @@ func TestDeletionsThatFailAreTriedAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(t)
 			synctest.Test(t, func(t *testing.T) {
-				s.queue(0)
+				s.queue(t, 0)
 				src, rows := s.source(t, Settings{}), newStore()
 				s.tell(src, s.object("a"))
 				var n atomic.Int32
@@ -232,7 +227,7 @@ func TestDeletionsThatFailAreTriedAgain(t *testing.T) {
 				start(t, src, rows)
 				<-time.After(20 * time.Minute)
 				s.empty()
-				if got := rows.fetches[rows.splits()[0]]; got != 1 {
+				if got := rows.look().fetches[rows.splits()[0]]; got != 1 {
 					t.Errorf("the object was fetched %d times, want once", got)
 				}
 			})
@@ -243,7 +238,7 @@ func TestDeletionsThatFailAreTriedAgain(t *testing.T) {
 func TestDuplicatesInAnyOrderAreReadOnce(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
+		s.queue(t, 0)
 		src, rows := s.source(t, Settings{}), newStore()
 		var bodies []string
 		for i := range 40 {
@@ -258,10 +253,10 @@ func TestDuplicatesInAnyOrderAreReadOnce(t *testing.T) {
 		start(t, src, rows)
 		<-time.After(30 * time.Minute)
 		s.empty()
-		if len(rows.rows) != 80 {
-			t.Errorf("%d rows, want 80", len(rows.rows))
+		if len(rows.look().rows) != 80 {
+			t.Errorf("%d rows, want 80", len(rows.look().rows))
 		}
-		for id, n := range rows.fetches {
+		for id, n := range rows.look().fetches {
 			if n != 1 {
 				t.Errorf("%s was fetched %d times", id, n)
 			}
@@ -272,7 +267,7 @@ func TestDuplicatesInAnyOrderAreReadOnce(t *testing.T) {
 func TestThreeAgentsShareAQueueAndOneIsKilled(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
+		s.queue(t, 0)
 		rows := newStore()
 		var agents []*agent
 		for range 3 {
@@ -294,10 +289,10 @@ func TestThreeAgentsShareAQueueAndOneIsKilled(t *testing.T) {
 		}
 		<-time.After(30 * time.Minute)
 		s.empty()
-		if got := len(rows.splits()); got != objects || len(rows.rows) != 2*objects {
-			t.Errorf("%d objects and %d rows, want %d and %d", got, len(rows.rows), objects, 2*objects)
+		if got := len(rows.splits()); got != objects || len(rows.look().rows) != 2*objects {
+			t.Errorf("%d objects and %d rows, want %d and %d", got, len(rows.look().rows), objects, 2*objects)
 		}
-		for id, n := range rows.rows {
+		for id, n := range rows.look().rows {
 			if n != 1 {
 				t.Errorf("event %s was written %d times", id, n)
 			}
@@ -308,15 +303,15 @@ func TestThreeAgentsShareAQueueAndOneIsKilled(t *testing.T) {
 func TestASplitIsAnnouncedAgainWhenNobodySettlesIt(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
+		s.queue(t, 0)
 		src := s.source(t, Settings{})
 		s.tell(src, s.object("a"))
-		var told int
+		var told atomic.Int32
 		ended := make(chan error)
 		stop := errors.New("stopping")
 		watch := func() {
 			ended <- src.Watch(t.Context(), func(splits []sdk.Split) error {
-				if told++; told%3 == 0 {
+				if told.Add(1)%3 == 0 {
 					return stop
 				}
 				return nil
@@ -324,19 +319,16 @@ func TestASplitIsAnnouncedAgainWhenNobodySettlesIt(t *testing.T) {
 		}
 		begun := time.Now()
 		go watch()
-		if err := <-ended; !errors.Is(err, stop) || told != 3 {
-			t.Errorf("Watch = %v after %d announcements, want three", err, told)
+		if err := <-ended; !errors.Is(err, stop) || told.Load() != 3 {
+			t.Errorf("Watch = %v after %d announcements, want three", err, told.Load())
 		}
 		if d := time.Since(begun); d < 10*time.Minute || d > 12*time.Minute {
 			t.Errorf("announced three times in %v, want about every five minutes", d)
 		}
-		begun = time.Now()
 		go watch() // the agent calls again: what it was told may be lost
-		for told < 4 {
-			<-time.After(time.Second)
-		}
-		if d := time.Since(begun); d > 2*time.Second {
-			t.Errorf("announced again after %v, want at once", d)
+		<-time.After(time.Second)
+		if told.Load() != 4 {
+			t.Errorf("announced %d times, want a fourth time at once", told.Load())
 		}
 		if err := <-ended; !errors.Is(err, stop) {
 			t.Errorf("Watch = %v, want %v", err, stop)
@@ -350,7 +342,7 @@ func TestASplitIsAnnouncedAgainWhenNobodySettlesIt(t *testing.T) {
 func TestCloseTellsTheQueueAndLetsOthersHaveTheRest(t *testing.T) {
 	s := newStage(t)
 	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
+		s.queue(t, 0)
 		src, rows := s.source(t, Settings{}), newStore()
 		s.tell(src, s.object("read"))
 		s.tell(src, s.object("unread"))
@@ -370,116 +362,4 @@ func TestCloseTellsTheQueueAndLetsOthersHaveTheRest(t *testing.T) {
 			t.Errorf("queue = %+v, want %+v", got, want)
 		}
 	})
-}
-
-func TestAQueueThatCannotBeUsedSaysWhatToDo(t *testing.T) {
-	for _, tc := range []struct {
-		operation, code string
-		want            string
-	}{
-		{"GetQueueAttributes", "QueueDoesNotExist", "check queue_url"},
-		{"GetQueueAttributes", "AccessDenied", "allow sqs:GetQueueAttributes"},
-		{"ReceiveMessage", "AccessDenied", "allow sqs:ReceiveMessage"},
-		{"ReceiveMessage", "AWS.SimpleQueueService.NonExistentQueue", "check queue_url"},
-		{"ReceiveMessage", "InvalidClientTokenId", "refuses the credentials"},
-		{"ReceiveMessage", "KmsAccessDenied", "allow kms:Decrypt"},
-		{"ReceiveMessage", "SomethingForbidden", "allow sqs:ReceiveMessage"},
-		{"DeleteMessageBatch", "AccessDenied", "allow sqs:DeleteMessage"},
-	} {
-		t.Run(tc.operation+" "+tc.code, func(t *testing.T) {
-			s := newStage(t)
-			synctest.Test(t, func(t *testing.T) {
-				s.queue(0)
-				src, rows := s.source(t, Settings{}), newStore()
-				s.tell(src, s.object("a"))
-				s.sqs.SetHook(func(w http.ResponseWriter, _ *http.Request, op string) bool {
-					if op == tc.operation {
-						sqstest.Fail(w, http.StatusForbidden, tc.code, "no")
-					}
-					return op == tc.operation
-				})
-				a := start(t, src, rows)
-				<-time.After(time.Minute)
-				ends := a.endings()
-				if len(ends) == 0 || !sdk.IsDenied(ends[0]) || !strings.Contains(ends[0].Error(), tc.want) {
-					t.Errorf("Watch ended with %v, want a denied error about %q", ends, tc.want)
-				}
-				s.sqs.SetHook(nil) // somebody has mended it
-				<-time.After(10 * time.Minute)
-				s.empty()
-			})
-		})
-	}
-}
-
-func TestAQueueThatIsBusyIsAskedAgain(t *testing.T) {
-	s := newStage(t)
-	synctest.Test(t, func(t *testing.T) {
-		s.queue(0)
-		src, rows := s.source(t, Settings{}), newStore()
-		s.tell(src, s.object("a"))
-		var n atomic.Int32
-		s.sqs.SetHook(func(w http.ResponseWriter, _ *http.Request, op string) bool {
-			busy := op == "ReceiveMessage" && n.Add(1) <= 20
-			if busy {
-				sqstest.Fail(w, http.StatusServiceUnavailable, "RequestThrottled", "slow down")
-			}
-			return busy
-		})
-		a := start(t, src, rows)
-		<-time.After(5 * time.Minute)
-		s.empty()
-		for _, err := range a.endings() {
-			if err == nil || sdk.IsDenied(err) {
-				t.Errorf("Watch = %v, want an error to try again after", err)
-			}
-		}
-	})
-}
-
-func TestTheRegionOfTheQueueComesFromItsURL(t *testing.T) {
-	bareEnvironment(t)
-	for url, want := range map[string][2]string{
-		"https://sqs.eu-west-1.amazonaws.com/1/q":                     {"eu-west-1", "https://sqs.eu-west-1.amazonaws.com"},
-		"https://sqs.cn-north-1.amazonaws.com.cn/1/q":                 {"cn-north-1", "https://sqs.cn-north-1.amazonaws.com.cn"},
-		"https://us-west-2.queue.amazonaws.com/1/q":                   {"us-west-2", "https://us-west-2.queue.amazonaws.com"},
-		"https://vpce-0a1b-x.sqs.ap-south-1.vpce.amazonaws.com/1/q":   {"ap-south-1", "https://vpce-0a1b-x.sqs.ap-south-1.vpce.amazonaws.com"},
-		"http://127.0.0.1:9324/000000000000/q":                        {"sa-east-1", "http://127.0.0.1:9324"},
-		"https://sqs.us-gov-west-1.amazonaws.com/1/q?x=sqs.evil.host": {"us-gov-west-1", "https://sqs.us-gov-west-1.amazonaws.com"},
-	} {
-		src, err := open(t.Context(), Settings{Bucket: bucket, Region: "sa-east-1", Notifications: &Notifications{QueueURL: url}}, quick())
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, err := newNotified(src)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if o := n.queue.client.Options(); o.Region != want[0] || *o.BaseEndpoint != want[1] {
-			t.Errorf("client of %s asks %s in %s, want %v", url, *o.BaseEndpoint, o.Region, want)
-		}
-	}
-}
-
-func TestOpenWatchesOnlyWithNotifications(t *testing.T) {
-	bareEnvironment(t)
-	plain, err := Open(t.Context(), Settings{Bucket: bucket, Region: "eu-west-1"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, ok := plain.(sdk.Watcher); ok {
-		t.Error("a source without notifications watches")
-	}
-	told, err := Open(t.Context(), Settings{Bucket: bucket, Region: "eu-west-1", Notifications: &Notifications{QueueURL: "https://sqs.eu-west-1.amazonaws.com/1/q"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, src := range []sdk.Source{plain, told} {
-		if _, ok := src.(sdk.Windowed); !ok {
-			t.Errorf("%T is not windowed", src)
-		}
-	}
-	if _, ok := told.(sdk.Settler); !ok {
-		t.Error("a source with notifications does not settle")
-	}
 }

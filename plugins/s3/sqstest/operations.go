@@ -11,7 +11,7 @@ import (
 
 // input has the members of all requests.
 type input struct {
-	QueueUrl, QueueName         string //nolint:revive // the name on the wire
+	QueueUrl, QueueName         string // the names on the wire
 	Attributes                  map[string]string
 	AttributeNames              []string
 	MessageSystemAttributeNames []string
@@ -30,7 +30,7 @@ type about struct {
 
 // entry is a part of a request about several messages.
 type entry struct {
-	Id string //nolint:revive // the name on the wire
+	Id string // the names on the wire
 	about
 	VisibilityTimeout *int
 }

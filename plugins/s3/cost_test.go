@@ -1,0 +1,190 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"strconv"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
+)
+
+// organization is a bucket with an object of each hour of two days in each stream.
+func organization(accounts, regions int, now time.Time) *simBucket {
+	b := &simBucket{}
+	var all []string
+	for a := range accounts {
+		for r := range regions {
+			for h := range 48 {
+				all = append(all, key(fmt.Sprintf("%012d", a+1), fmt.Sprintf("xx-test-%d", r), now.Add(-time.Duration(h)*time.Hour), "x"))
+			}
+		}
+	}
+	b.put(all...)
+	return b
+}
+
+func TestAQuietPollCostsOneRequestForEachStream(t *testing.T) {
+	credentialed(t)
+	synctest.Test(t, func(t *testing.T) {
+		b := organization(100, 17, time.Now())
+		const streams = 100 * 17
+		src := b.source(t, Settings{})
+		poll := func() (splits, requests int) {
+			found, err := discover(t, src, recent())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(found), b.count()
+		}
+		splits, first := poll()
+		if want := streams * 7; splits != want {
+			t.Errorf("splits = %d, want %d", splits, want)
+		}
+		<-time.After(5 * time.Minute)
+		_, quiet := poll()
+		<-time.After(searchEvery)
+		_, search := poll()
+		t.Logf("%d streams: %d requests at first, %d at a quiet poll, %d once an hour", streams, first, quiet, search)
+		if limit := streams * 11 / 10; quiet > limit {
+			t.Errorf("requests of a quiet poll = %d, want at most %d", quiet, limit)
+		}
+		if folders := 2 + 2*100; search > quiet+folders {
+			t.Errorf("requests with a search = %d, want at most %d and one for each of %d folders", search, quiet, folders)
+		}
+	})
+}
+
+func TestListingManyKeysTakesLittleMemory(t *testing.T) {
+	credentialed(t)
+	b := endless(500_000)
+	src := (&simBucket{}).source(t, Settings{Prefix: acct + "CloudTrail/us-east-1/"})
+	src.lister = b
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	splits, most := 0, uint64(0)
+	err := src.Discover(t.Context(), sdk.TimeRange{}, func(page []sdk.Split) error {
+		if splits += len(page); splits%100_000 < len(page) {
+			runtime.GC()
+			runtime.ReadMemStats(&now)
+			most = max(most, now.HeapAlloc-min(before.HeapAlloc, now.HeapAlloc))
+		}
+		return nil
+	})
+	if err != nil || splits != int(b) {
+		t.Errorf("Discover = %d splits, %v, want %d", splits, err, b)
+	}
+	if most > 16<<20 {
+		t.Errorf("memory = %d MiB, want at most 16", most>>20)
+	}
+}
+
+// An endless bucket makes up its keys, as many as it says.
+type endless int
+
+func (b endless) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
+	from, _ := strconv.Atoi(aws.ToString(in.ContinuationToken))
+	out := &s3.ListObjectsV2Output{}
+	for i := from; i < min(from+1000, int(b)); i++ {
+		out.Contents = append(out.Contents, types.Object{
+			Key:  aws.String(fmt.Sprintf("%sCloudTrail/us-east-1/2026/11/01/111122223333_CloudTrail_us-east-1_20261101T1200Z_%016d.json.gz", acct, i)),
+			ETag: aws.String("e"), LastModified: aws.Time(time.Now()),
+		})
+	}
+	if next := from + len(out.Contents); next < int(b) {
+		out.IsTruncated, out.NextContinuationToken = aws.Bool(true), aws.String(strconv.Itoa(next))
+	}
+	return out, nil
+}
+
+// Forty days of a bucket in which objects arrive as they do in CloudTrail's: their time
+// is around their arrival, some come hours late and a few days late, two trails write to one
+// prefix, and a Region appears on the third day. Listed as the agent does, every object is
+// found, and what a poll costs is shown.
+func TestFortyDaysOfLateObjectsAreFound(t *testing.T) {
+	credentialed(t)
+	synctest.Test(t, func(t *testing.T) {
+		b := &simBucket{}
+		src := b.source(t, Settings{})
+		rnd := rand.New(rand.NewPCG(1, 2))
+		pending := make(map[int][]string) // keys by the poll before which they arrive
+		const polls, every = 40 * 288, 5 * time.Minute
+		want := 0
+		seen := make(map[string]bool)
+		requests := make(map[time.Duration][2]int) // polls and requests by how far back they go
+		for n := range polls {
+			regions := []string{"us-east-1", "eu-west-1"}
+			if n >= 3*288 {
+				regions = append(regions, "ap-northeast-2")
+			}
+			for _, region := range regions {
+				for trail := range 2 {
+					if rnd.IntN(10) > 0 {
+						continue
+					}
+					late, label := lateness(rnd), time.Now().UTC().Add(time.Duration(rnd.IntN(416)-274)*time.Second)
+					at := n + int(late/every)
+					pending[at] = append(pending[at], key("111122223333", region, label, fmt.Sprintf("%d%06d", trail, n)))
+				}
+			}
+			b.put(pending[n]...)
+			want += len(pending[n])
+			delete(pending, n)
+			back := lookBack(n)
+			r := sdk.TimeRange{Since: time.Now().Add(-back)}
+			if back == 0 {
+				r = sdk.TimeRange{}
+			}
+			b.count()
+			splits, err := discover(t, src, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			requests[back] = [2]int{requests[back][0] + 1, requests[back][1] + b.count()}
+			for _, s := range splits {
+				seen[s.ID] = true
+			}
+			<-time.After(every)
+		}
+		if len(seen) != want {
+			t.Errorf("found %d of %d objects", len(seen), want)
+		}
+		for back, n := range requests {
+			t.Logf("%d listings of the last %v: %.2f requests each", n[0], back, float64(n[1])/float64(n[0]))
+		}
+	})
+}
+
+// lateness is how long an object is delayed: 1 % for hours, 0.1 % for days.
+func lateness(rnd *rand.Rand) time.Duration {
+	switch p := rnd.Float64(); {
+	case p < 0.001:
+		return time.Duration(rnd.IntN(30*24)) * time.Hour
+	case p < 0.011:
+		return time.Duration(rnd.IntN(24*60)) * time.Minute
+	}
+	return 0
+}
+
+// lookBack is how far back the agent lists at the nth poll: see sdk.Windowed. The last
+// one is of everything.
+func lookBack(n int) time.Duration {
+	switch {
+	case n == 40*288-1:
+		return 0
+	case n%288 == 287:
+		return 35 * 24 * time.Hour
+	case n%12 == 11:
+		return 3 * 24 * time.Hour
+	}
+	return 6 * time.Hour
+}
