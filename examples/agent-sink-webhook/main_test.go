@@ -37,7 +37,7 @@ func newEndpoint(t *testing.T) *endpoint {
 	t.Helper()
 	e := &endpoint{}
 	e.Server = httptest.NewTLSServer(e)
-	t.Cleanup(e.Server.Close)
+	t.Cleanup(e.Close)
 	e.caFile = filepath.Join(t.TempDir(), "ca.pem")
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: e.Certificate().Raw})
 	if err := os.WriteFile(e.caFile, cert, 0o600); err != nil {

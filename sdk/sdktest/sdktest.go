@@ -35,8 +35,8 @@ type Options struct {
 	// Program is a program to run as it is, Args are its arguments.
 	Program string
 	Args    []string
-	// Env is the program's whole environment, as NAME=VALUE; the agent gives it no
-	// more either.
+	// Env is the program's whole environment, as NAME=VALUE, but for PATH and TMPDIR;
+	// the agent gives it no more either.
 	Env []string
 
 	// Settings are those of a block that works: the plugin's settings struct, or JSON

@@ -23,7 +23,7 @@ type Options struct {
 	// Path is the program, Args are its arguments, argv[0] not included.
 	Path string
 	Args []string
-	// Env is its whole environment, as NAME=VALUE. TMPDIR is added.
+	// Env is its whole environment, as NAME=VALUE, but for PATH and TMPDIR.
 	Env []string
 	// Settings are those of a block that works: a JSON object by attribute name, with
 	// durations in nanoseconds and sizes in bytes.

@@ -56,7 +56,7 @@ func checkSlow(t *trial) error {
 		_, err := p.Sink().Write(ctx, l.batch())
 		written <- err
 	}()
-	healthCtx, stopAsking := context.WithTimeoutCause(t.ctx, 3*time.Second, errors.New("no answer within 3s"))
+	healthCtx, stopAsking := context.WithTimeoutCause(t.ctx, answerTimeout, fmt.Errorf("no answer within %s", answerTimeout))
 	defer stopAsking()
 	if err := p.Healthy(healthCtx); err != nil {
 		return fmt.Errorf("health while the destination is slow: %w", err)

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -39,12 +40,31 @@ func (g *Generator) event(format string) sdk.Event {
 	// The day is one that a table of stored events has room for, whatever its rules.
 	at := time.Date(2026, 10, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n%86400) * time.Second)
 	name := [...]string{"GetObject", "PutObject", "HeadObject", "DeleteObject"}[n%4]
-	raw := strings.NewReplacer(
-		"{ID}", id, "{TIME}", at.Format(time.RFC3339), "{NAME}", name, "{N}", fmt.Sprint(n),
-	).Replace(format)
+	raw := fill(format, map[string]string{
+		"ID": id, "TIME": at.Format(time.RFC3339), "NAME": name, "N": strconv.FormatUint(n, 10),
+	})
 	return sdk.Event{
 		ID: id, Time: at, Name: name, Source: "s3.amazonaws.com", Region: "eu-central-1", Account: "123456789012",
-		Principal: "arn:aws:sts::123456789012:assumed-role/reader/i-0a1b2c3d4e5f60718", ReadOnly: sdk.True, Raw: []byte(raw),
+		Principal: "arn:aws:sts::123456789012:assumed-role/reader/i-0a1b2c3d4e5f60718", ReadOnly: sdk.True, Raw: raw,
+	}
+}
+
+// fill puts values in the places of their names in braces. Other braces stay.
+func fill(format string, values map[string]string) []byte {
+	out := make([]byte, 0, len(format)+len(format)/8)
+	for {
+		before, rest, found := strings.Cut(format, "{")
+		out = append(out, before...)
+		if !found {
+			return out
+		}
+		name, after, closed := strings.Cut(rest, "}")
+		value, known := values[name]
+		if !closed || !known {
+			out, format = append(out, '{'), rest
+			continue
+		}
+		out, format = append(out, value...), after
 	}
 }
 

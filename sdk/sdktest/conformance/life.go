@@ -12,11 +12,17 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
-// lifeChecks are about the process, for sources and sinks alike.
+// lifeChecks are about the process. The last one stores most, so that no other has to
+// look through all of that.
 func (s *Suite) lifeChecks() []Check {
+	flat := s.check("keeps its memory over 500 batches", checkSinkMemory)
+	if s.description.Kind == "source" {
+		flat = s.check("keeps its memory over 500 readings", checkSourceMemory)
+	}
 	return []Check{
 		s.check("leaves signals to the agent", checkSignals),
 		s.check("opens and closes 50 times", checkOpenClose),
+		flat,
 	}
 }
 

@@ -123,10 +123,12 @@ func (s *lineSink) repair() error {
 	return s.file.Truncate(int64(len(whole)))
 }
 
+// idOf looks for the eventID of a generated record. Files of the checks are long, and
+// parsing them takes a while under the race detector.
 func idOf(line []byte) string {
-	var record struct{ EventID string }
-	_ = json.Unmarshal(line, &record)
-	return record.EventID
+	_, rest, _ := bytes.Cut(line, []byte(`"eventID":"`))
+	id, _, _ := bytes.Cut(rest, []byte(`"`))
+	return string(id)
 }
 
 func (s *lineSink) Write(ctx context.Context, b sdk.Batch) (sdk.Result, error) {
@@ -212,20 +214,14 @@ func (s *lineSink) append(b sdk.Batch) (sdk.Result, error) {
 		case "lies":
 			r.New = append(r.New, true)
 		}
-		if !json.Valid(e.Raw) {
+		if known := s.mode == "exact" || s.mode == "marks first"; known && !fresh {
+			continue
+		}
+		if err := json.Compact(&text, e.Raw); err != nil {
 			r.Rejected = append(r.Rejected, sdk.Reject{Index: i, Reason: "not JSON"})
 			continue
 		}
-		if s.mode == "exact" || s.mode == "marks first" {
-			if !fresh {
-				continue
-			}
-			s.seen[e.ID] = true
-		}
-		if s.mode == "doubles" {
-			s.seen[e.ID] = true
-		}
-		_ = json.Compact(&text, e.Raw)
+		s.seen[e.ID] = true
 		text.WriteByte('\n')
 	}
 	if s.mode == "marks first" {
@@ -246,10 +242,12 @@ func (s *lineSink) mark(b sdk.Batch) error {
 		return err
 	}
 	defer f.Close()
+	var ids bytes.Buffer
 	for _, e := range b.Events {
-		if _, err := fmt.Fprintln(f, e.ID); err != nil {
-			return err
-		}
+		ids.WriteString(e.ID + "\n")
+	}
+	if _, err := f.Write(ids.Bytes()); err != nil {
+		return err
 	}
 	<-time.After(20 * time.Millisecond)
 	return f.Sync()

@@ -24,7 +24,6 @@ func (s *Suite) sourceChecks() []Check {
 		s.check("says that an unknown split is gone or invalid", checkUnknownSplit),
 		s.check("reads the same after it was killed", checkKilledReading),
 		s.check("is told what became of its splits", checkSettle),
-		s.check("keeps its memory over 500 readings", checkSourceMemory),
 	}
 }
 

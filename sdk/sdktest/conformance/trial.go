@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +19,9 @@ const (
 	openTimeout = 30 * time.Second
 	stopTimeout = 10 * time.Second
 )
+
+// agentPath is the PATH that the agent gives to plugins; Env may hold another one.
+const agentPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // A trial is one run of one check: the processes it started and all they said.
 type trial struct {
@@ -54,7 +58,7 @@ func (t *trial) startCommand(path string, args []string) (*process, error) {
 	h, err := host.Start(host.Command{
 		Path: path,
 		Args: append([]string{path}, args...),
-		Env:  append(t.options.Env[:len(t.options.Env):len(t.options.Env)], "TMPDIR="+tmp),
+		Env:  slices.Concat([]string{agentPath}, t.options.Env, []string{"TMPDIR=" + tmp}),
 		Dir:  dir,
 	}, slog.New(slog.NewTextHandler(&t.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
