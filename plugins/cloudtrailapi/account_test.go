@@ -216,7 +216,7 @@ func TestARoleIsAssumed(t *testing.T) {
 		if _, err := fetch(t, src, splitID(seoul, today())); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Hour) // the role's credentials are good for one
+		<-time.After(2 * time.Hour) // the role's credentials are good for one
 		if _, err := fetch(t, src, splitID(seoul, today())); err != nil {
 			t.Fatal(err)
 		}

@@ -140,7 +140,7 @@ func TestATokenThatExpiresMakesThePassBeginAgain(t *testing.T) {
 			err := src.Fetch(t.Context(), sdk.Split{ID: splitID(seoul, today())}, func(page []sdk.Event) error {
 				got = append(got, page...)
 				if busy {
-					time.Sleep(2 * time.Minute) // the sink is slow
+					<-time.After(2 * time.Minute) // the sink is slow
 				}
 				return nil
 			})

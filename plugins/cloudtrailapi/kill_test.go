@@ -132,12 +132,12 @@ func TestEveryEventIsReadOnceWhateverKillsTheAgent(t *testing.T) {
 		}
 		for range kills {
 			live(rand.N(10 * time.Minute))
-			time.Sleep(rand.N(time.Minute)) // until it is started again
+			<-time.After(rand.N(time.Minute)) // until it is started again
 		}
 		if got := time.Since(start); got < simulated/2 {
 			t.Errorf("the kills took %v of %v", got, simulated)
 		}
-		time.Sleep(max(0, simulated-time.Since(start)))
+		<-time.After(max(0, simulated-time.Since(start)))
 		live(26 * time.Hour)
 		if diff := cmp.Diff(want, db.rows); diff != "" {
 			t.Errorf("rows (-want +got):\n%s", diff)

@@ -26,7 +26,7 @@ func inSeoul() Settings { return Settings{Regions: []string{seoul}} }
 
 func TestDiscoverListsRecentWindowsFirstThenTheHistoryFromItsOldest(t *testing.T) {
 	afterTwoDays(t, func(t *testing.T) {
-		time.Sleep(2*time.Hour + 37*time.Minute) // 2000-01-03T02:37Z
+		<-time.After(2*time.Hour + 37*time.Minute) // 2000-01-03T02:37Z
 		src := source(t, lookuptest.New(lookuptest.Options{}), inSeoul())
 		splits, err := discover(t, src, sdk.TimeRange{})
 		if err != nil {
@@ -119,10 +119,10 @@ func TestEnabledRegionsAreDiscoveredOnceAnHour(t *testing.T) {
 				t.Errorf("Regions, error %v (-want +got):\n%s", err, diff)
 			}
 			srv.SetRegions("af-south-1", seoul, virginia)
-			time.Sleep(31 * time.Minute)
+			<-time.After(31 * time.Minute)
 		}
 		srv.SetRegions()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		splits, err := discover(t, src, at)
 		if n := len(regionsOf(splits)); n != 3 || err == nil || !strings.Contains(err.Error(), "list the enabled Regions") {
 			t.Errorf("Discover = splits of %d Regions, %v; want those known before, and why they were not listed", n, err)

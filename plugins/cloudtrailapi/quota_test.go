@@ -66,9 +66,9 @@ func TestNeverMoreThanTwoRequestsArriveInASecond(t *testing.T) {
 									t.Error(err)
 									return
 								}
-								time.Sleep(tc.journey())
+								<-time.After(tc.journey())
 								got.add(time.Now())
-								time.Sleep(tc.journey())
+								<-time.After(tc.journey())
 								s.giveBack(t.Context(), 0)
 							}
 						})

@@ -63,7 +63,7 @@ func TestABodyWaitsForASlowReader(t *testing.T) {
 			if n, err := b.Read(make([]byte, 1)); n != 1 || err != nil {
 				t.Fatalf("Read = %d, %v, want a byte", n, err)
 			}
-			time.Sleep(time.Hour) // of the bubble: the agent is busy
+			<-time.After(time.Hour) // of the bubble: the agent is busy
 		}
 	})
 }

@@ -22,7 +22,7 @@ func TestLinesBeyondTheRateAreCounted(t *testing.T) {
 		if n := strings.Count(out.String(), "msg=line"); n != lineBurst {
 			t.Errorf("%d lines at once", n)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		write(linesASecond)
 		if n := strings.Count(out.String(), "msg=line"); n != lineBurst+linesASecond {
 			t.Errorf("%d lines after a second", n)

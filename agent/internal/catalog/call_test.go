@@ -15,8 +15,8 @@ func TestAStreamMustGoOnWheneverTheAgentIsReady(t *testing.T) {
 		i := &instance{timing: timing{answer: time.Minute}, running: r}
 		err := i.stream(t.Context(), func(ctx context.Context, _ *running, alive func(func() error) error) error {
 			for range 3 {
-				time.Sleep(50 * time.Second)
-				if err := alive(func() error { time.Sleep(time.Hour); return nil }); err != nil {
+				<-time.After(50 * time.Second)
+				if err := alive(func() error { <-time.After(time.Hour); return nil }); err != nil {
 					return err
 				}
 			}

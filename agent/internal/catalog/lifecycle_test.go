@@ -79,10 +79,10 @@ func TestAPluginThatRefusesItsSettingsHasNotCrashed(t *testing.T) {
 
 func TestAPluginThatDoesNotAnswerAWriteIsKilled(t *testing.T) {
 	c := open(t, nil)
-	c.Hasten(100 * time.Millisecond)
+	c.Hasten(time.Second)
 	s := sink(t, c, "own", "silent")
 	err := write(t, s)
-	if err == nil || sdk.IsInvalid(err) || !strings.Contains(err.Error(), "gives no answer for 100ms") {
+	if err == nil || sdk.IsInvalid(err) || !strings.Contains(err.Error(), "gives no answer for 1s") {
 		t.Errorf("Write = %v", err)
 	}
 	until(t, "killed", func() bool { return c.States()[0].Crashes > 0 })
@@ -93,7 +93,7 @@ func TestAPluginThatDoesNotAnswerAWriteIsKilled(t *testing.T) {
 
 func TestASourceThatFallsSilentInTheMiddleIsKilled(t *testing.T) {
 	c := open(t, nil)
-	c.Hasten(100 * time.Millisecond)
+	c.Hasten(time.Second)
 	s, err := c.Source("test", "own", []byte(`{"mode":"good"}`))
 	if err != nil {
 		t.Fatal(err)

@@ -98,7 +98,7 @@ func TestATokenGoesWithItsParametersAndExpires(t *testing.T) {
 			{region, `{"EndTime":2000000000`, 0, ""}, // a token may be used again
 			{region, `{"EndTime":2000000000`, time.Hour, "InvalidNextTokenException"},
 		} {
-			time.Sleep(tc.wait)
+			<-time.After(tc.wait)
 			if got := ask(t, s, tc.region, tc.parameters+next); got.code != tc.code {
 				t.Errorf("%s %s after %v = error %q, want %q", tc.region, tc.parameters, tc.wait, got.code, tc.code)
 			}
@@ -117,7 +117,7 @@ func TestEventsShowUpLateAndLeaveAfter90Days(t *testing.T) {
 			wait time.Duration
 			want []string
 		}{{0, nil}, {15 * time.Minute, []string{"late"}}, {history - 15*time.Minute, []string{"late"}}, {time.Second, nil}} {
-			time.Sleep(step.wait)
+			<-time.After(step.wait)
 			if diff := cmp.Diff(step.want, ask(t, s, region, `{}`).ids); diff != "" {
 				t.Errorf("events %v after the start (-want +got):\n%s", time.Since(now), diff)
 			}
@@ -139,7 +139,7 @@ func TestTheThirdRequestInASecondIsThrottled(t *testing.T) {
 		if n := s.Busiest(); n != 3 {
 			t.Errorf("Busiest = %d, want 3", n)
 		}
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		if got := ask(t, s, region, `{}`).code; got != "" {
 			t.Errorf("request a second later = error %q", got)
 		}
@@ -174,7 +174,7 @@ func TestPagesMayBeShortEmptyAndNotTheLast(t *testing.T) {
 		s.Add(region, Event{ID: "a", Time: now}, Event{ID: "b", Time: now}, Event{ID: "c", Time: now})
 		var got [][]string
 		parameters := `{`
-		for more := true; more; time.Sleep(time.Second) {
+		for more := true; more; <-time.After(time.Second) {
 			p := ask(t, s, region, parameters+`}`)
 			got = append(got, p.ids)
 			parameters, more = fmt.Sprintf(`{"NextToken":%q`, p.next), p.next != ""
