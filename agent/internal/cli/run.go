@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -55,6 +56,11 @@ func (p *Program) run(args []string) int {
 		return code
 	}
 	opts, err := o.options(f.Args(), time.Now())
+	f.Visit(func(given *flag.Flag) {
+		if err == nil && given.Name == "events" && len(opts.Events) == 0 {
+			err = errors.New("-events names no event; leave it out to keep each pipeline's own")
+		}
+	})
 	if err != nil {
 		p.failf("%v", err)
 		return exitUsage

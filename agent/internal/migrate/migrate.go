@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -101,7 +102,7 @@ func Run(ctx context.Context, opts Options) error {
 // and what a parser says of a broken one may quote it.
 func connect(ctx context.Context, opts Options) (*pgx.Conn, error) {
 	config, err := pgx.ParseConfig(opts.DSN)
-	if err != nil {
+	if err != nil || strings.Contains(config.Host, "@") { // the rest of a password with a bare @
 		return nil, errors.New("the owner's connection string is not valid: write postgres://user:password@host:5432/database, " +
 			"with special characters of the password percent-encoded")
 	}

@@ -74,6 +74,11 @@ func fromStatus(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	s := status.Convert(err)
+	if _, limited := ctx.Deadline(); limited && s.Code() == codes.DeadlineExceeded {
+		// The plugin's end keeps the deadline too, and may be first by a moment.
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
 	switch s.Code() {
 	case codes.Unavailable:
 		return errors.New("plugin process is gone: " + s.Message())
