@@ -60,6 +60,7 @@ type instance struct {
 	changed  chan struct{} // closed at each change of the two above
 	restarts restarts
 	pid      int
+	starts   int   // processes that were started
 	crash    error // how the latest process ended, if nobody asked for it
 	output   []string
 }
@@ -122,6 +123,9 @@ func (i *instance) open(ctx context.Context) (_ *running, err error) {
 	if err != nil {
 		return nil, err
 	}
+	i.mu.Lock()
+	i.starts++
+	i.mu.Unlock()
 	defer func() {
 		if err != nil {
 			p.Kill()

@@ -49,6 +49,9 @@ func TestAPluginThatCrashesAgainAndAgainIsDegraded(t *testing.T) {
 		return c.States()[0].Degraded
 	})
 	st := c.States()[0]
+	if st.Restarts < 4 {
+		t.Errorf("%d restarts", st.Restarts)
+	}
 	if st.Crashes < 5 || !strings.Contains(st.Err.Error(), "exit status 0") {
 		t.Errorf("state %+v", st)
 	}

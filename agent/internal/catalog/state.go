@@ -7,6 +7,8 @@ type State struct {
 	Block, Kind, Type string
 	Running           bool // open and answering
 	PID               int  // of the latest process; 0 if none has started
+	// Restarts counts the processes that were started after the first one.
+	Restarts int
 	// Crashes counts the ends within the last ten minutes that nobody asked for.
 	Crashes int
 	// Degraded says that there were so many of them that somebody should look.
@@ -24,7 +26,7 @@ func (i *instance) state() State {
 	now := time.Now()
 	s := State{
 		Block: i.launch.block, Kind: i.launch.kind, Type: i.launch.typ,
-		Running: i.running != nil, PID: i.pid,
+		Running: i.running != nil, PID: i.pid, Restarts: max(0, i.starts-1),
 		Crashes: i.restarts.count(now), Degraded: i.restarts.degraded(now),
 		Err: i.err, Output: i.output,
 	}

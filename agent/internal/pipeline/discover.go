@@ -51,17 +51,20 @@ func (p *Pipeline) list(ctx context.Context, s *Source, back time.Duration, queu
 	for {
 		ps := &pass{limit: s.MaxFiles}
 		r := p.rangeOf(s, back)
+		began := time.Now()
 		err := s.Plugin.Discover(ctx, r, func(splits []sdk.Split) error {
 			return p.offer(ctx, s, r, splits, ps, queue)
 		})
 		if err == nil || errors.Is(err, errEnough) {
 			p.logPass(s, ps, back)
+			p.observed.listed(s, began, back, err == nil)
 			return ps, err
 		}
 		if ctx.Err() != nil || errors.As(err, new(sinkError)) {
 			return ps, err
 		}
 		t.failed()
+		p.observed.failed(s, "list", err)
 		if p.Once && (sdk.IsDenied(err) || t.exhausted()) {
 			return ps, fmt.Errorf("list %s: %w", s.Type, err)
 		}
@@ -102,6 +105,7 @@ func (p *Pipeline) rangeOf(s *Source, back time.Duration) sdk.TimeRange {
 // rest for those sinks that lack it.
 func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits []sdk.Split, ps *pass, queue chan<- *task) error {
 	ps.seen += len(splits)
+	p.observed.passed(s, splits, queue)
 	var fresh []sdk.Split
 	var known []sdk.Settled
 	for _, split := range splits {
@@ -133,6 +137,7 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 		ps.tasks.Add(1)
 		p.stats.taken.Add(1)
 		t := &task{source: s, split: split, lanes: lacking[i], pass: ps}
+		p.observed.claimed(t)
 		select {
 		case queue <- t:
 		case <-ctx.Done():
@@ -141,6 +146,7 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 		}
 	}
 	p.stats.known.Add(int64(len(known)))
+	p.observed.known(s, len(known))
 	p.settleKnown(ctx, s, known)
 	return nil
 }
@@ -179,6 +185,7 @@ func (p *Pipeline) lacking(ctx context.Context, s *Source, splits []sdk.Split, p
 		if again {
 			ps.reread++
 			p.stats.reread.Add(1)
+			p.observed.reread(s)
 		}
 	}
 	return lacking, nil
@@ -222,5 +229,6 @@ func (p *Pipeline) release(t *task, again bool) {
 		delete(p.inFlight, key(t.source, t.split))
 		p.mu.Unlock()
 	}
+	p.observed.released(t)
 	t.pass.tasks.Done()
 }

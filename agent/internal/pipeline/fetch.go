@@ -14,6 +14,7 @@ const eventOverhead = 256
 // fetch reads one split to its end, trying again while that fails. ctx ends the
 // reading, alive what has been read.
 func (p *Pipeline) fetch(ctx, alive context.Context, t *task) {
+	p.observed.moved(t, stageFetching)
 	var tr tries
 	for {
 		err := p.attempt(ctx, alive, t)
@@ -65,6 +66,8 @@ func (p *Pipeline) attempt(ctx, alive context.Context, t *task) error {
 		r.conclude(err)
 	}
 	p.stats.unevaluable.Add(r.unevaluable)
+	a.unevaluable = r.unevaluable
+	p.observed.moved(t, stageWriting)
 	return r.handOver(alive, true)
 }
 
@@ -79,6 +82,7 @@ func (p *Pipeline) giveUp(ctx context.Context, t *task, err error) {
 	}
 	p.stats.failed.Add(1)
 	t.pass.failed.Store(true)
+	p.observed.gaveUp(t, err)
 	if p.Once {
 		p.unread(err)
 		p.Log.Error("left unread", "source", t.source.Type, "split", t.split.ID, "err", err)
@@ -127,6 +131,7 @@ func (r *reading) reserve(ctx context.Context) error {
 func (r *reading) add(ctx context.Context, e *sdk.Event) error {
 	r.attempt.read++
 	if e.Reject == "" {
+		r.attempt.seen.note(e)
 		v := r.p.Filter.Match(e)
 		if v.Unevaluable != nil {
 			r.unevaluable++

@@ -84,7 +84,8 @@ type Pipeline struct {
 	inFlight map[string]bool // by source type and split id
 	failure  error           // the first thing that stayed unread in a run with Once
 
-	stats stats
+	stats    stats
+	observed *observed
 }
 
 // fetchers is how many splits of a source are read at a time: enough to hide a store's
@@ -100,6 +101,7 @@ func New(c Config) *Pipeline {
 		drain:    make(chan struct{}),
 		inFlight: make(map[string]bool),
 	}
+	p.observed = observe(&p.Config)
 	for _, s := range c.Sinks {
 		p.lanes = append(p.lanes, newLane(p, s))
 	}
@@ -200,6 +202,7 @@ type Stats struct {
 	// Unevaluable counts events that were kept because their filter failed on them.
 	Unevaluable int64
 	Sinks       []SinkStats
+	Sources     []SourceStats // in the configuration's order
 }
 
 // SinkStats counts what became of the events that the filter kept.
@@ -222,5 +225,6 @@ func (p *Pipeline) Stats() Stats {
 	for _, l := range p.lanes {
 		s.Sinks = append(s.Sinks, l.totals())
 	}
+	s.Sources = p.sourceStats()
 	return s
 }

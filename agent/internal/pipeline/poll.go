@@ -88,9 +88,13 @@ func (p *Pipeline) isWindowed(ctx context.Context, s *Source) (windowed bool, er
 	var t tries
 	for {
 		if windowed, err = s.Windowed(ctx); err == nil || ctx.Err() != nil {
+			if err == nil {
+				p.observed.works(s, "open")
+			}
 			return windowed, err
 		}
 		t.failed()
+		p.observed.failed(s, "open", err)
 		p.Log.Warn("source does not open, will retry", "source", s.Type, "tries", t.n, "err", err)
 		if err := t.pause(ctx, err); err != nil {
 			return false, err
@@ -137,7 +141,9 @@ func (p *Pipeline) backfill(ctx context.Context, s *Source, q *queue, small *ato
 	again := time.Duration(0)
 	for {
 		began := time.Now()
+		ended := p.backfilling(ctx, s, q)
 		ps, err := p.list(ctx, s, 0, q.backfill)
+		ended()
 		next := s.Interval
 		if err == nil {
 			p.Log.Info("listed everything", "source", s.Type, "splits", ps.seen, "new", ps.taken)
@@ -155,18 +161,26 @@ func (p *Pipeline) backfill(ctx context.Context, s *Source, q *queue, small *ato
 	}
 }
 
+// watchWorks is how long a source must have been watched without an error, though
+// nothing was announced, to count as working.
+const watchWorks = 30 * time.Second
+
 // watch queues what the source is told of, as long as it is told.
 func (p *Pipeline) watch(ctx context.Context, s *Source, q *queue) {
 	var t tries
 	for {
+		quiet := time.AfterFunc(watchWorks, func() { p.observed.works(s, "watch") })
 		err := s.Plugin.Watch(ctx, func(splits []sdk.Split) error {
 			t = tries{}
+			p.observed.works(s, "watch")
 			return p.offer(ctx, s, p.rangeOf(s, 0), splits, &pass{announced: true}, q.live)
 		})
+		quiet.Stop()
 		if err == nil || ctx.Err() != nil {
 			return
 		}
 		t.failed()
+		p.observed.failed(s, "watch", err)
 		p.Log.Warn("watching failed, will retry", "source", s.Type, "tries", t.n, "err", err)
 		if t.pause(ctx, err) != nil {
 			return

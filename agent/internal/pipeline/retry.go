@@ -63,7 +63,9 @@ func (t *tries) pause(ctx context.Context, err error) error {
 func (p *Pipeline) retrySink(ctx context.Context, sink, what string, call func() error) error {
 	var t tries
 	for {
+		ended := p.observed.call(sink, what)
 		err := call()
+		ended(err)
 		if err == nil {
 			if t.n > 0 {
 				p.Log.Info("sink works again", "sink", sink, "call", what, "tries", t.n)

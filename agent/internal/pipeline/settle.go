@@ -16,6 +16,7 @@ func (p *Pipeline) completed(ctx context.Context, a *attempt) {
 	if !over {
 		return
 	}
+	p.observed.settled(a, p.lanes)
 	p.stats.settled.Add(1)
 	p.stats.bytes.Add(a.split.Bytes)
 	p.stats.read.Add(a.read)

@@ -12,6 +12,7 @@ type task struct {
 	split  sdk.Split
 	lanes  []*lane // the sinks whose ledger lacks it
 	pass   *pass
+	stage  stage // guarded by observed
 }
 
 // An attempt is one reading of a task's split. A reading that fails is thrown away
@@ -25,6 +26,8 @@ type attempt struct {
 	reason         string
 	read, filtered int64
 	shares         []*share
+	unevaluable    int64
+	seen           sees
 
 	mu        sync.Mutex
 	remaining int // shares whose completion is not durable yet

@@ -72,7 +72,10 @@ func (l *lane) insist(ctx context.Context, b *batch, err error) error {
 		if err := t.pause(ctx, sdk.Denied(err)); err != nil {
 			return err
 		}
-		if _, err = l.sink.Plugin.Write(ctx, l.toWrite(b)); err == nil {
+		ended := l.p.observed.call(l.sink.Name, "write")
+		_, err = l.sink.Plugin.Write(ctx, l.toWrite(b))
+		ended(err)
+		if err == nil {
 			l.account(b, sdk.Result{})
 			return nil
 		}
