@@ -158,4 +158,9 @@ type Split struct {
 	// Bytes is the size as stored, compressed if it is; 0 if unknown. Progress and
 	// the share of memory a fetch asks for go by it.
 	Bytes int64
+	// Pass names one of few looks that the source takes at the same time, such as how
+	// long after it; empty where there is but one. The agent counts what each of them
+	// stored: what a later look finds new tells how late events are. It is for that
+	// number alone, and no part of the split's identity.
+	Pass string
 }

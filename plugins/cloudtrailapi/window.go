@@ -97,7 +97,7 @@ func (s stream) id(w window) string {
 // split is the split that reads w. Its time is the window's last second, so that a
 // range takes in the windows that it begins in.
 func (s stream) split(w window) sdk.Split {
-	return sdk.Split{ID: s.id(w), Time: w.end().Add(-time.Second)}
+	return sdk.Split{ID: s.id(w), Time: w.end().Add(-time.Second), Pass: passes[w.pass].name}
 }
 
 // parseID takes a split's ID apart. The value of a lookup may hold slashes.

@@ -1,6 +1,7 @@
 package cloudtrailapi
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -19,8 +20,9 @@ func TestSplitIDs(t *testing.T) {
 		"111122223333/ap-northeast-2/management/20261123T1000Z/15m/15m",
 		"111122223333/ap-northeast-2/management/20261123T1000Z/5m/1m",
 	} {
-		if got := s.split(window{at, i}).ID; got != want {
-			t.Errorf("ID of pass %d = %q, want %q", i, got, want)
+		got := s.split(window{at, i})
+		if got.ID != want || !strings.HasSuffix(want, "Z/"+got.Pass) {
+			t.Errorf("split of pass %d = %+v, want ID %q and its pass", i, got, want)
 		}
 	}
 	s.category, s.lookup = categoryInsight, "ResourceName=a/b=c"

@@ -32,6 +32,7 @@ func organization(accounts, regions int, now time.Time) *simBucket {
 	return b
 }
 
+// Every poll, those included that carry a part of the search for new streams.
 func TestAQuietPollCostsOneRequestForEachStream(t *testing.T) {
 	credentialed(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -49,16 +50,71 @@ func TestAQuietPollCostsOneRequestForEachStream(t *testing.T) {
 		if want := streams * 7; splits != want {
 			t.Errorf("splits = %d, want %d", splits, want)
 		}
-		<-time.After(5 * time.Minute)
-		_, quiet := poll()
-		<-time.After(searchEvery)
-		_, search := poll()
-		t.Logf("%d streams: %d requests at first, %d at a quiet poll, %d once an hour", streams, first, quiet, search)
-		if limit := streams * 11 / 10; quiet > limit {
-			t.Errorf("requests of a quiet poll = %d, want at most %d", quiet, limit)
+		least, most, all, added := first, 0, 0, 0
+		const polls = 12 * 24
+		for n := range polls {
+			<-time.After(5 * time.Minute)
+			if n == polls/2 {
+				b.put(key("000000000042", "xx-new-1", time.Now(), "n"), key("999988887777", "us-east-1", time.Now(), "n"))
+				added = 2
+			}
+			_, quiet := poll()
+			least, most, all = min(least, quiet), max(most, quiet), all+quiet
+			if limit := (streams + added) * 11 / 10; quiet > limit {
+				t.Errorf("requests of poll %d = %d, want at most %d", n, quiet, limit)
+			}
 		}
-		if folders := 2 + 2*100; search > quiet+folders {
-			t.Errorf("requests with a search = %d, want at most %d and one for each of %d folders", search, quiet, folders)
+		t.Logf("%d streams: %d requests at first, then %d to %d at each of %d polls, %.3f a stream", streams, first, least, most, polls, float64(all)/polls/streams)
+		if got := len(src.layout.streams); got != streams+added {
+			t.Errorf("streams known = %d, want %d", got, streams+added)
+		}
+		if least < streams || most == least {
+			t.Errorf("polls took %d to %d requests: no poll without a search, or none with one", least, most)
+		}
+	})
+}
+
+// The agent counts what late objects bring, however it heard of them.
+func TestAnObjectThatComesLongAfterTheTimeInItsNameIsLate(t *testing.T) {
+	arrived := time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
+	src := (&simBucket{}).source(t, Settings{})
+	n := &notified{Source: src}
+	for label, want := range map[time.Time]string{
+		arrived.Add(274 * time.Second): "", arrived.Add(-142 * time.Second): "", arrived.Add(-59 * time.Minute): "",
+		arrived.Add(-time.Hour): latePass, arrived.Add(-30 * 24 * time.Hour): latePass,
+	} {
+		k := key("111122223333", "us-east-1", label.Truncate(time.Minute), "n")
+		listed, ok := src.split(types.Object{Key: &k, ETag: aws.String("e"), LastModified: aws.Time(arrived.Truncate(time.Minute))}, "", sdk.TimeRange{})
+		if !ok || listed.Pass != want {
+			t.Errorf("object of %v, listed = %+v, want pass %q", label, listed, want)
+		}
+		told, err := n.point(t.Context(), object{bucket: bucket, key: k, etag: "e", at: arrived.Truncate(time.Minute), created: true})
+		if err != nil || told.split.Pass != want {
+			t.Errorf("object of %v, announced = %+v, %v, want pass %q", label, told.split, err, want)
+		}
+	}
+}
+
+// Whatever is denied is asked for at each poll, and it alone: it comes back at once when
+// somebody has allowed it, and until then polls cost no more for it.
+func TestADeniedFolderCostsOneRequestAPoll(t *testing.T) {
+	credentialed(t)
+	synctest.Test(t, func(t *testing.T) {
+		b := organization(20, 17, time.Now())
+		b.denied = "AWSLogs/000000000007/"
+		src := b.source(t, Settings{})
+		if _, err := discover(t, src, recent()); !sdk.IsDenied(err) {
+			t.Fatalf("Discover = %v, want a denied error", err)
+		}
+		b.count()
+		for range 3 {
+			<-time.After(5 * time.Minute)
+			if _, err := discover(t, src, recent()); !sdk.IsDenied(err) {
+				t.Fatalf("Discover = %v, want a denied error", err)
+			}
+			if got := b.count(); got != 19*17+1 {
+				t.Errorf("requests of a poll = %d, want one for each of %d streams and one more", got, 19*17)
+			}
 		}
 	})
 }

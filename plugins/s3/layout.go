@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -119,21 +120,33 @@ func locate(prefix string) (site, branch) {
 // layout remembers where the streams of the bucket are. It saves requests and nothing
 // else: what it does not know is found by the next search, or by a full listing.
 type layout struct {
-	turn     chan struct{} // of the one who reads or changes what follows
-	streams  map[string]branch
-	others   []branch // what is listed whole
-	searched time.Time
+	turn    chan struct{} // of the one who reads or changes what follows
+	streams map[string]branch
+	others  []branch // what is listed whole
+	// search is the latest one, which may still be under way.
+	search *search
 }
 
 func newLayout() *layout {
 	return &layout{turn: make(chan struct{}, 1), streams: make(map[string]branch)}
 }
 
-// searchEvery is how soon a new account or Region is noticed.
-const searchEvery = time.Hour
+// searchEvery is from the start of one search to that of the next. One takes no more
+// than a few polls, so that a new account or Region is noticed within the hour.
+const searchEvery = 30 * time.Minute
 
-// branches are those to list. Once an hour it searches for new ones; objects that lie
-// beside the folders on the way are collected then. A stream is never forgotten.
+// allowance is how many requests of a search one poll may carry, so that a poll costs at
+// most a tenth more than its streams do. Where there are few of them nobody minds.
+func allowance(streams int) int {
+	if streams < 40 {
+		return 16
+	}
+	return streams / 12
+}
+
+// branches are those to list. Now and then it searches for new ones, the first time at
+// once, later a few folders at each poll; objects that lie beside the folders on the way
+// are collected then. A stream is never forgotten.
 func (l *layout) branches(ctx context.Context, s *Source, r sdk.TimeRange, c *collector) ([]branch, error) {
 	select {
 	case l.turn <- struct{}{}:
@@ -141,39 +154,73 @@ func (l *layout) branches(ctx context.Context, s *Source, r sdk.TimeRange, c *co
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
-	var denied error
-	if l.searched.IsZero() || time.Since(l.searched) >= searchEvery {
-		found, err := s.search(ctx, r)
-		if err != nil && !sdk.IsDenied(err) {
-			return nil, err
-		}
-		if denied = err; denied == nil {
-			l.searched = time.Now()
-		}
-		l.others = l.others[:0]
-		for _, b := range found.branches {
-			if b.stream == "" {
-				l.others = append(l.others, b)
-			} else {
-				l.streams[b.prefix] = b
-			}
-		}
-		if err := c.add(found.loose); err != nil {
-			return nil, err
-		}
+	if l.search == nil || l.search.over && time.Since(l.search.began) >= searchEvery {
+		l.search = newSearch(s)
+	}
+	err := l.proceed(ctx, r, c)
+	if err != nil && !sdk.IsDenied(err) {
+		return nil, err
 	}
 	all := slices.SortedFunc(maps.Values(l.streams), func(a, b branch) int { return strings.Compare(a.prefix, b.prefix) })
-	return append(all, l.others...), denied
+	return append(all, l.others...), err
 }
 
-// A search follows the folders from the prefixes down to the streams.
+// proceed carries the search on, and takes over what it found once it has seen all. What
+// is denied is asked for again at each poll.
+func (l *layout) proceed(ctx context.Context, r sdk.TimeRange, c *collector) error {
+	w := l.search
+	if w.over && len(w.denied) == 0 {
+		return nil
+	}
+	w.allowed = math.MaxInt
+	if known := len(l.streams); known > 0 {
+		w.allowed = allowance(known)
+	}
+	found, err := w.run(ctx, r)
+	switch {
+	case errors.Is(err, errPaused):
+		return nil
+	case err != nil && !sdk.IsDenied(err):
+		return err
+	}
+	w.over = true
+	if err == nil {
+		w.opened = nil
+	}
+	l.others = l.others[:0]
+	for _, b := range found.branches {
+		if b.stream == "" {
+			l.others = append(l.others, b)
+		} else {
+			l.streams[b.prefix] = b
+		}
+	}
+	return errors.Join(c.add(found.loose), err)
+}
+
+// A search follows the folders from the prefixes down to the streams. It may be paused
+// and run again: what it has opened it remembers.
 type search struct {
 	source *Source
-	r      sdk.TimeRange
+	began  time.Time
+	over   bool // it has seen everything but what was denied
 	// budget is how many more requests may go to folders outside of the layout: a
 	// bucket may hold anything, in any number of folders.
-	budget int
-	denied []error
+	budget  int
+	allowed int // requests, until it is paused
+	opened  map[string]folder
+	denied  []error
+}
+
+// A folder is what was found directly below a prefix.
+type folder struct {
+	folders []string
+	loose   []sdk.Split
+	tooWide bool
+}
+
+func newSearch(s *Source) *search {
+	return &search{source: s, began: time.Now(), budget: searchBudget, opened: make(map[string]folder)}
 }
 
 const (
@@ -194,14 +241,14 @@ func (a area) hasStreams() bool {
 	return slices.ContainsFunc(a.branches, func(b branch) bool { return b.stream != "" })
 }
 
-// search finds the streams below the prefixes. A prefix, or a folder outside of the
-// layout, that has none is listed whole.
-func (s *Source) search(ctx context.Context, r sdk.TimeRange) (area, error) {
-	w := &search{source: s, r: r, budget: searchBudget}
+// run finds the streams below the prefixes. A prefix, or a folder outside of the
+// layout, that has none is listed whole. It returns errPaused if it has to be run again.
+func (w *search) run(ctx context.Context, r sdk.TimeRange) (area, error) {
+	w.denied = nil
 	var all area
-	for _, prefix := range s.settings.prefixes() {
+	for _, prefix := range w.source.settings.prefixes() {
 		denied := len(w.denied)
-		a, err := w.visit(ctx, prefix)
+		a, err := w.visit(ctx, prefix, r)
 		if err != nil {
 			return area{}, err
 		}
@@ -214,7 +261,7 @@ func (s *Source) search(ctx context.Context, r sdk.TimeRange) (area, error) {
 	return all, errors.Join(w.denied...)
 }
 
-func (w *search) visit(ctx context.Context, prefix string) (area, error) {
+func (w *search) visit(ctx context.Context, prefix string, r sdk.TimeRange) (area, error) {
 	site, b := locate(prefix)
 	switch site {
 	case inStream:
@@ -223,19 +270,19 @@ func (w *search) visit(ctx context.Context, prefix string) (area, error) {
 		return area{}, nil
 	case above, outside:
 	}
-	folders, loose, err := w.open(ctx, prefix, site)
+	here, err := w.open(ctx, prefix, site, r)
 	switch {
-	case errors.Is(err, errTooWide):
-		return whole(prefix), nil
 	case sdk.IsDenied(err):
 		w.denied = append(w.denied, err)
 		return area{}, nil
 	case err != nil:
 		return area{}, err
+	case here.tooWide:
+		return whole(prefix), nil
 	}
-	a := area{loose: loose}
-	for _, folder := range folders {
-		below, err := w.visit(ctx, folder)
+	a := area{loose: here.loose}
+	for _, prefix := range here.folders {
+		below, err := w.visit(ctx, prefix, r)
 		if err != nil {
 			return area{}, err
 		}
@@ -248,40 +295,51 @@ func (w *search) visit(ctx context.Context, prefix string) (area, error) {
 	return a, nil
 }
 
-// errTooWide ends the search of a folder that is rather listed whole.
-var errTooWide = errors.New("too much in one folder")
+// errPaused ends a search for now.
+var errPaused = errors.New("the search goes on at the next poll")
 
-// open returns the folders and the objects directly below prefix.
-func (w *search) open(ctx context.Context, prefix string, at site) (folders []string, loose []sdk.Split, err error) {
+// open returns the folders and the objects directly below prefix. One that has too much
+// is rather listed whole.
+func (w *search) open(ctx context.Context, prefix string, at site, r sdk.TimeRange) (folder, error) {
+	if known, ok := w.opened[prefix]; ok {
+		return known, nil
+	}
 	s := w.source
 	in := s.listInput(prefix)
 	in.Delimiter = aws.String("/")
-	objects := 0
-	for {
-		if at == outside {
-			if w.budget == 0 {
-				return nil, nil, errTooWide
-			}
+	if w.allowed <= 0 {
+		return folder{}, errPaused
+	}
+	var here folder
+	for objects := 0; ; {
+		switch {
+		case at == outside && w.budget == 0, objects > maxLoose:
+			w.opened[prefix] = folder{tooWide: true}
+			return w.opened[prefix], nil
+		case at == outside:
 			w.budget--
+		default:
 		}
+		w.allowed--
 		out, err := s.lister.ListObjectsV2(ctx, in)
 		if err != nil {
-			return nil, nil, fmt.Errorf("list folders of s3://%s/%s: %w", s.settings.Bucket, prefix, s.classify(ctx, err, "s3:ListBucket"))
+			return folder{}, fmt.Errorf("list folders of s3://%s/%s: %w", s.settings.Bucket, prefix, s.classify(ctx, err, "s3:ListBucket"))
 		}
-		page, _ := s.splits(out, w.r) // what cannot be recorded is the full listing's to report
-		loose = append(loose, page...)
+		page, _ := s.splits(out, r) // what cannot be recorded is the full listing's to report
+		here.loose = append(here.loose, page...)
 		for _, p := range out.CommonPrefixes {
-			folders = append(folders, plainKey(p.Prefix, out.EncodingType))
+			here.folders = append(here.folders, plainKey(p.Prefix, out.EncodingType))
 		}
 		objects += len(out.Contents)
-		switch {
-		case objects > maxLoose:
-			return nil, nil, errTooWide
-		case !aws.ToBool(out.IsTruncated):
-			return folders, loose, nil
+		if !aws.ToBool(out.IsTruncated) {
+			if objects > maxLoose {
+				here = folder{tooWide: true}
+			}
+			w.opened[prefix] = here
+			return here, nil
 		}
-		if err := advance(in, out, w.r); err != nil {
-			return nil, nil, fmt.Errorf("list folders of s3://%s/%s: %w", s.settings.Bucket, prefix, err)
+		if err := advance(in, out, r); err != nil {
+			return folder{}, fmt.Errorf("list folders of s3://%s/%s: %w", s.settings.Bucket, prefix, err)
 		}
 	}
 }

@@ -186,7 +186,23 @@ func (s *Source) split(o types.Object, encoding types.EncodingType, r sdk.TimeRa
 	if at.IsZero() || k.Day.IsZero() && !r.Contains(at) && r.Contains(uploaded) {
 		at = uploaded
 	}
-	return sdk.Split{ID: s.splitID(key, unquoteETag(o.ETag)), Time: at, Bytes: aws.ToInt64(o.Size)}, true
+	return sdk.Split{
+		ID: s.splitID(key, unquoteETag(o.ETag)), Time: at, Bytes: aws.ToInt64(o.Size), Pass: passOf(k.Time(), uploaded),
+	}, true
+}
+
+const (
+	// latePass is the [sdk.Split.Pass] of objects that came long after the time in their
+	// name: the events in them were late, or a copy of the bucket was made.
+	latePass  = "late"
+	lateAfter = time.Hour
+)
+
+func passOf(label, arrived time.Time) string {
+	if label.IsZero() || arrived.Sub(label) < lateAfter {
+		return ""
+	}
+	return latePass
 }
 
 // splitID names a version of an object: the same whether it was listed or announced.

@@ -130,11 +130,15 @@ func (n *notified) point(ctx context.Context, o object) (pointer, error) {
 			return pointer{}, err
 		}
 	}
-	at := cloudtrail.ParseKey(o.key).Time()
+	label := cloudtrail.ParseKey(o.key).Time()
+	at := label
 	if at.IsZero() {
 		at = o.at
 	}
-	return pointer{split: sdk.Split{ID: n.splitID(o.key, o.etag), Time: at, Bytes: o.bytes}, version: o.version}, nil
+	return pointer{
+		split:   sdk.Split{ID: n.splitID(o.key, o.etag), Time: at, Bytes: o.bytes, Pass: passOf(label, o.at)},
+		version: o.version,
+	}, nil
 }
 
 // validETag reports whether a text can be an ETag and part of a split's ID.

@@ -118,7 +118,7 @@ var records = []sdk.Event{
 
 func (testSource) Discover(_ context.Context, r sdk.TimeRange, found func([]sdk.Split) error) error {
 	for i := range 3 {
-		if err := found([]sdk.Split{{ID: strconv.Itoa(i), Time: r.Since, Bytes: int64(i)}, {ID: "until", Time: r.Until}}); err != nil {
+		if err := found([]sdk.Split{{ID: strconv.Itoa(i), Time: r.Since, Bytes: int64(i), Pass: "late"}, {ID: "until", Time: r.Until}}); err != nil {
 			return err
 		}
 	}

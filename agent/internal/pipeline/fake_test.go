@@ -35,6 +35,7 @@ type fakeSource struct {
 	announced chan []sdk.Split
 	ranges    []sdk.TimeRange
 	times     map[string]time.Time
+	passes    map[string]string
 
 	listings int
 	fetched  map[string]int
@@ -86,7 +87,7 @@ func (s *fakeSource) Discover(_ context.Context, r sdk.TimeRange, found func([]s
 	for page := range slices.Chunk(splits, 3) {
 		var out []sdk.Split
 		for _, id := range page {
-			out = append(out, sdk.Split{ID: id, Time: s.times[id], Bytes: 100})
+			out = append(out, sdk.Split{ID: id, Time: s.times[id], Bytes: 100, Pass: s.passes[id]})
 		}
 		if err := found(out); err != nil {
 			return err

@@ -1,7 +1,9 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +24,14 @@ type lane struct {
 	mu    sync.Mutex
 	ready []*share // ended, durable, completion not sent yet
 	stats SinkStats
+	// passes lack their names.
+	passes map[passKey]PassStats
 }
+
+// maxPasses bounds how many passes are told apart: their names come from plugins.
+const maxPasses = 100
+
+type passKey struct{ source, pass string }
 
 // A batch is what one Write will store.
 type batch struct {
@@ -50,7 +59,7 @@ func newLane(p *Pipeline, s Sink) *lane {
 		p: p, sink: s,
 		in: make(chan piece), work: make(chan *batch),
 		hurry: make(chan struct{}, 1), wake: make(chan struct{}, 1),
-		stats: SinkStats{Name: s.Name},
+		stats: SinkStats{Name: s.Name}, passes: make(map[passKey]PassStats),
 	}
 }
 
@@ -195,6 +204,35 @@ func (l *lane) totals() SinkStats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.stats
+}
+
+func (l *lane) passTotals() []PassStats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []PassStats
+	for k, n := range l.passes {
+		n.Sink, n.Source, n.Pass = l.sink.Name, k.source, k.pass
+		all = append(all, n)
+	}
+	slices.SortFunc(all, func(a, b PassStats) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Pass, b.Pass))
+	})
+	return all
+}
+
+// count adds a share that is complete and durable to the totals. The mutex is held.
+func (l *lane) count(s *share) {
+	l.stats.Stored += s.stored
+	l.stats.Duplicate += s.duplicate
+	l.stats.Quarantined += s.quarantined
+	k := passKey{source: s.attempt.source.Type, pass: s.attempt.split.Pass}
+	n, known := l.passes[k]
+	if k.pass == "" || !known && len(l.passes) == maxPasses {
+		return
+	}
+	n.Splits++
+	n.Stored += s.stored
+	l.passes[k] = n
 }
 
 func (b *batch) hasRoom(pc piece, limit Batch) bool {

@@ -203,12 +203,21 @@ type Stats struct {
 	Unevaluable int64
 	Sinks       []SinkStats
 	Sources     []SourceStats // in the configuration's order
+	Passes      []PassStats   // in the order of sinks, then by source and pass
 }
 
 // SinkStats counts what became of the events that the filter kept.
 type SinkStats struct {
 	Name                           string
 	Stored, Duplicate, Quarantined int64
+}
+
+// PassStats counts what one pass of a source, see [sdk.Split.Pass], found that the sink
+// did not have. Of a sink that cannot tell new events from repeated ones all count.
+type PassStats struct {
+	Sink, Source   string // name and type
+	Pass           string
+	Splits, Stored int64
 }
 
 type stats struct {
@@ -224,6 +233,7 @@ func (p *Pipeline) Stats() Stats {
 	}
 	for _, l := range p.lanes {
 		s.Sinks = append(s.Sinks, l.totals())
+		s.Passes = append(s.Passes, l.passTotals()...)
 	}
 	s.Sources = p.sourceStats()
 	return s

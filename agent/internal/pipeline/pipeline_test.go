@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/filter"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/pipeline"
@@ -65,6 +68,28 @@ func TestASecondRunFetchesNothing(t *testing.T) {
 	sink.check(t, 35)
 	if source.fetched["a"] != 1 || source.fetched["b"] != 1 {
 		t.Errorf("fetched %v, want each split once", source.fetched)
+	}
+}
+
+// What a later look finds that the earlier ones did not is how late events are.
+func TestWhatEachPassFindsNewIsCounted(t *testing.T) {
+	source, sink := newSource().add("5m", 5), newSink()
+	late := sdk.Event{ID: "late", Name: "Event", Raw: []byte(`{"eventID":"late"}`)}
+	source.addEvents("1h", append(slices.Clone(source.events["5m"]), late)...).add("other", 3)
+	source.passes = map[string]string{"5m": "5m/1m", "1h": "1h/1h"}
+	first := source.splits
+	source.splits = first[:1]
+	if _, err := runOnce(t, config(source, sink)); err != nil {
+		t.Fatal(err)
+	}
+	source.splits = first[1:]
+	stats, err := runOnce(t, config(source, sink))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []pipeline.PassStats{{Sink: "sink0", Source: "fake", Pass: "1h/1h", Splits: 1, Stored: 1}}
+	if diff := cmp.Diff(want, stats.Passes); diff != "" {
+		t.Errorf("passes (-want +got):\n%s", diff)
 	}
 }
 

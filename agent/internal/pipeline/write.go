@@ -140,9 +140,7 @@ func (l *lane) durable(ctx context.Context, b *batch) {
 		}
 	}
 	for _, s := range b.completes {
-		l.stats.Stored += s.stored
-		l.stats.Duplicate += s.duplicate
-		l.stats.Quarantined += s.quarantined
+		l.count(s)
 	}
 	l.mu.Unlock()
 	for _, pc := range b.pieces {

@@ -605,8 +605,10 @@ type Split struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Microseconds since 1970-01-01 UTC; 0 is unknown. So everywhere.
-	Time          int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
-	Bytes         int64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	Time  int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
+	Bytes int64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	// Which of several looks at the same time this is; empty if there is but one.
+	Pass          string `protobuf:"bytes,4,opt,name=pass,proto3" json:"pass,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -660,6 +662,13 @@ func (x *Split) GetBytes() int64 {
 		return x.Bytes
 	}
 	return 0
+}
+
+func (x *Split) GetPass() string {
+	if x != nil {
+		return x.Pass
+	}
+	return ""
 }
 
 type FetchRequest struct {
@@ -1691,11 +1700,12 @@ const file_agent_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x05since\x18\x01 \x01(\x03R\x05since\x12\x14\n" +
 	"\x05until\x18\x02 \x01(\x03R\x05until\"B\n" +
 	"\x10DiscoverResponse\x12.\n" +
-	"\x06splits\x18\x01 \x03(\v2\x16.agent.plugin.v1.SplitR\x06splits\"A\n" +
+	"\x06splits\x18\x01 \x03(\v2\x16.agent.plugin.v1.SplitR\x06splits\"U\n" +
 	"\x05Split\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04time\x18\x02 \x01(\x03R\x04time\x12\x14\n" +
-	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\"<\n" +
+	"\x05bytes\x18\x03 \x01(\x03R\x05bytes\x12\x12\n" +
+	"\x04pass\x18\x04 \x01(\tR\x04pass\"<\n" +
 	"\fFetchRequest\x12,\n" +
 	"\x05split\x18\x01 \x01(\v2\x16.agent.plugin.v1.SplitR\x05split\"?\n" +
 	"\rFetchResponse\x12.\n" +

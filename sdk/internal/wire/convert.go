@@ -25,11 +25,11 @@ func timeOf(us int64) time.Time {
 }
 
 func splitToWire(s sdk.Split) *pb.Split {
-	return &pb.Split{Id: s.ID, Time: micros(s.Time), Bytes: s.Bytes}
+	return &pb.Split{Id: s.ID, Time: micros(s.Time), Bytes: s.Bytes, Pass: s.Pass}
 }
 
 func splitFromWire(s *pb.Split) sdk.Split {
-	return sdk.Split{ID: s.GetId(), Time: timeOf(s.GetTime()), Bytes: s.GetBytes()}
+	return sdk.Split{ID: s.GetId(), Time: timeOf(s.GetTime()), Bytes: s.GetBytes(), Pass: s.GetPass()}
 }
 
 func splitsToWire(splits []sdk.Split) []*pb.Split {
