@@ -32,9 +32,11 @@ lint: ## Check style and the usual mistakes
 	go tool $(TOOLS) golangci-lint run ./...
 	cd sdk && go tool -modfile=../agent/tools/go.mod buf lint
 
-generate: ## Generate the Go code of the plugin protocol
+generate: ## Generate the code of the plugin protocol, for Go and Python
 	go build $(TOOLS) -o bin/tools/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	cd sdk && PATH="$(CURDIR)/bin/tools:$$PATH" go tool -modfile=../agent/tools/go.mod buf generate
+	go test ./sdk/internal/pluginv1 -run Python -update
+	cp sdk/python/agent_plugin.py sdk/python/plugin_pb2.py examples/agent-sink-python/sink/
 
 bench: ## Measure each stage; compare two runs with benchstat
 	go test -run '^$$' -bench . -benchmem ./...
