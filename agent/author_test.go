@@ -113,6 +113,25 @@ func TestANewSinkInGoPassesItsOwnTests(t *testing.T) {
 	}
 }
 
+func TestANewSourceInGoPassesItsOwnTests(t *testing.T) {
+	t.Parallel()
+	a := newAuthor(t)
+	a.types(t,
+		"agent plugin new -sdk . source hello",
+		"cd agent-source-hello",
+		"go get .",
+		`test -z "$(gofmt -l .)"`,
+		"go vet ./...",
+		"go test ./...",
+		"go build",
+		"agent validate",
+		"agent -mode once -dry-run >events",
+	)
+	if ids := a.stored(t, "agent-source-hello/events"); len(ids) != 2 {
+		t.Errorf("a dry run prints %q, want two events", ids)
+	}
+}
+
 func TestANewSinkInPythonPassesItsOwnTests(t *testing.T) {
 	t.Parallel()
 	if ok, err := exampleCondition("python"); !ok {

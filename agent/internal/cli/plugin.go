@@ -11,10 +11,8 @@ of the agent.
   agent plugin list                  the plugins there are, and whether they can be used
   agent plugin lock                  write the programs' checksums into the configuration
   agent plugin describe PATH|TYPE    a plugin's settings
-  agent plugin new sink NAME         a sink to start from, in Go or Python
+  agent plugin new sink|source NAME  a plugin to start from: a sink in Go or Python, a source in Go
   agent plugin test PATH             check that a program keeps the contract
-  agent plugin new sink NAME         a plugin to start from
-  agent plugin test PATH             whether a program keeps the contract of plugins
 
 agent plugin COMMAND -h shows a command's flags.
 `
@@ -26,8 +24,6 @@ func pluginCommands() []command {
 		{"lock", "write checksums into the configuration", (*Program).pluginLock},
 		{"describe", "a plugin's settings", (*Program).pluginDescribe},
 		{"new", "a plugin to start from", (*Program).pluginNew},
-		{"test", "whether a program keeps the contract of plugins", (*Program).pluginTest},
-		{"new", "a sink to start from", (*Program).pluginNew},
 		{"test", "check that a program keeps the contract", (*Program).pluginTest},
 		{"source", "serve a built-in to the agent that started this process", (*Program).pluginSource},
 		{"sink", "serve a built-in to the agent that started this process", (*Program).pluginSink},

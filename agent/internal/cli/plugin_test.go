@@ -299,6 +299,15 @@ func TestDescribeShowsTheSettings(t *testing.T) {
 	}
 }
 
+func TestEachPluginCommandIsThereOnce(t *testing.T) {
+	_, help, _ := agent("plugin")
+	for _, name := range []string{"list", "lock", "describe", "new", "test"} {
+		if n := strings.Count(help, "agent plugin "+name+" "); n != 1 {
+			t.Errorf("the help names plugin %s %d times:\n%s", name, n, help)
+		}
+	}
+}
+
 func TestWrongUsageOfThePluginCommands(t *testing.T) {
 	for _, tc := range []struct {
 		args string
@@ -316,6 +325,20 @@ func TestWrongUsageOfThePluginCommands(t *testing.T) {
 		{"plugin lock -config /nonexistent/x", 2, "/nonexistent/x"},
 		{"plugin list -config /nonexistent/x", 2, "/nonexistent/x"},
 		{"plugin list -env-file /nonexistent/x", 2, "/nonexistent/x"},
+		{"plugin new", 2, "usage: agent plugin new sink|source NAME"},
+		{"plugin new hello", 2, "usage"},
+		{"plugin new filter hello", 2, "usage"},
+		{"plugin new sink", 2, "usage"},
+		{"plugin new sink a b", 2, "usage"},
+		{"plugin new sink Hello", 1, "snake_case"},
+		{"plugin new source hello -lang python", 1, "sinks only"},
+		{"plugin new sink hello -lang perl", 1, "go and python"},
+		{"plugin new sink hello -sdk /nonexistent", 1, "is not a checkout"},
+		{"plugin test", 2, "usage"},
+		{"plugin test a b", 2, "usage"},
+		{"plugin test /nonexistent/x", 1, "/nonexistent/x"},
+		{"plugin test /bin/true", 1, "is it a plugin?"},
+		{"plugin test /bin/true -config /nonexistent/x", 1, "is it a plugin?"},
 		{"plugin describe", 2, "usage"},
 		{"plugin describe a b", 2, "usage"},
 		{"plugin describe one -json -doc", 2, "usage"},

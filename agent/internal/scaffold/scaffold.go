@@ -26,8 +26,9 @@ var templates embed.FS
 // SDKModule is the module that holds package sdk.
 const SDKModule = "github.com/s-developer-team-inu/inu-logsmith"
 
-// A Sink is what is to be written.
-type Sink struct {
+// A Plugin is what is to be written.
+type Plugin struct {
+	Kind     string // "source" or "sink"
 	Type     string // the label of its blocks
 	Language string // "go" or "python"
 	Dir      string // must not exist, or be empty
@@ -44,52 +45,57 @@ var (
 )
 
 // Program is the name of the program, by which the agent finds it in its plugin folder.
-func (s Sink) Program() string { return "agent-sink-" + s.Type }
+func (p Plugin) Program() string { return "agent-" + p.Kind + "-" + p.Type }
 
 // Write writes the files. If it fails, what it has written stays.
-func (s Sink) Write() error {
-	if err := s.check(); err != nil {
+func (p Plugin) Write() error {
+	if err := p.check(); err != nil {
 		return err
 	}
-	if err := emptyDir(s.Dir); err != nil {
+	if err := emptyDir(p.Dir); err != nil {
 		return err
 	}
-	root, err := fs.Sub(templates, path.Join("templates", s.Language))
+	if p.Language == "python" {
+		return errors.Join(p.renderAll("python-sink"), p.copyAll(python.Files, "sink"))
+	}
+	return errors.Join(p.renderAll("go"), p.renderAll("go-"+p.Kind), p.copySums())
+}
+
+// renderAll writes the templates of one folder.
+func (p Plugin) renderAll(folder string) error {
+	root, err := fs.Sub(templates, path.Join("templates", folder))
 	if err != nil {
 		return err
 	}
-	err = fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
+	return fs.WalkDir(root, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		return s.render(root, name)
+		return p.render(root, name)
 	})
-	if err != nil {
-		return err
-	}
-	if s.Language == "python" {
-		return s.copyAll(python.Files, "sink")
-	}
-	return s.copySums()
 }
 
-func (s Sink) check() error {
+func (p Plugin) check() error {
 	switch {
-	case !typeName.MatchString(s.Type):
-		return fmt.Errorf("the name %q must be in snake_case: it is the label of a block in agent.hcl", s.Type)
-	case s.Language != "go" && s.Language != "python":
-		return fmt.Errorf("there are templates for go and python, not for %q", s.Language)
-	case s.Language == "go" && !modulePath.MatchString(s.Module):
-		return fmt.Errorf("%q cannot be the path of a Go module", s.Module)
-	case s.Language == "go" && s.SDKVersion == "":
+	case p.Kind != "source" && p.Kind != "sink":
+		return fmt.Errorf("a plugin is a source or a sink, not a %q", p.Kind)
+	case !typeName.MatchString(p.Type):
+		return fmt.Errorf("the name %q must be in snake_case: it is the label of a block in agent.hcl", p.Type)
+	case p.Language != "go" && p.Language != "python":
+		return fmt.Errorf("there are templates for go and python, not for %q", p.Language)
+	case p.Language == "python" && p.Kind == "source":
+		return errors.New("the SDK for Python serves sinks only: a source is written in Go, or against plugin.proto")
+	case p.Language == "go" && !modulePath.MatchString(p.Module):
+		return fmt.Errorf("%q cannot be the path of a Go module", p.Module)
+	case p.Language == "go" && p.SDKVersion == "":
 		return errors.New("this agent is not a released version whose SDK could be required: name a checkout of INU-Logsmith with -sdk DIR")
 	}
-	if s.Language != "go" || s.SDKDir == "" {
+	if p.Language != "go" || p.SDKDir == "" {
 		return nil
 	}
-	mod, err := os.ReadFile(filepath.Join(s.SDKDir, "go.mod"))
+	mod, err := os.ReadFile(filepath.Join(p.SDKDir, "go.mod"))
 	if err != nil || !strings.Contains(string(mod), "module "+SDKModule+"\n") {
-		return fmt.Errorf("%s is not a checkout of %s", s.SDKDir, SDKModule)
+		return fmt.Errorf("%s is not a checkout of %s", p.SDKDir, SDKModule)
 	}
 	return nil
 }
@@ -108,19 +114,19 @@ func emptyDir(dir string) error {
 }
 
 // render writes one template to its place.
-func (s Sink) render(root fs.FS, name string) error {
+func (p Plugin) render(root fs.FS, name string) error {
 	t, err := template.New(path.Base(name)).Delims("[[", "]]").Option("missingkey=error").ParseFS(root, name)
 	if err != nil {
 		return err
 	}
 	var text strings.Builder
-	if err := t.Execute(&text, s); err != nil {
+	if err := t.Execute(&text, p); err != nil {
 		return err
 	}
-	return s.write(strings.TrimSuffix(name, ".tmpl"), []byte(text.String()))
+	return p.write(strings.TrimSuffix(name, ".tmpl"), []byte(text.String()))
 }
 
-func (s Sink) copyAll(from fs.FS, to string) error {
+func (p Plugin) copyAll(from fs.FS, to string) error {
 	return fs.WalkDir(from, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
@@ -129,25 +135,25 @@ func (s Sink) copyAll(from fs.FS, to string) error {
 		if err != nil {
 			return err
 		}
-		return s.write(path.Join(to, name), text)
+		return p.write(path.Join(to, name), text)
 	})
 }
 
 // copySums takes the checksums of all that the SDK needs from its checkout, so that a
 // machine that has built the one can build the other without a network.
-func (s Sink) copySums() error {
-	if s.SDKDir == "" {
+func (p Plugin) copySums() error {
+	if p.SDKDir == "" {
 		return nil
 	}
-	sums, err := os.ReadFile(filepath.Join(s.SDKDir, "go.sum"))
+	sums, err := os.ReadFile(filepath.Join(p.SDKDir, "go.sum"))
 	if err != nil {
 		return err
 	}
-	return s.write("go.sum", sums)
+	return p.write("go.sum", sums)
 }
 
-func (s Sink) write(name string, text []byte) error {
-	file := filepath.Join(s.Dir, filepath.FromSlash(name))
+func (p Plugin) write(name string, text []byte) error {
+	file := filepath.Join(p.Dir, filepath.FromSlash(name))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}

@@ -13,17 +13,18 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/scaffold"
 )
 
-func sink(dir string) scaffold.Sink {
-	return scaffold.Sink{Type: "hello_2", Language: "go", Dir: dir, Module: "example.org/hello", SDKVersion: "v1.2.3"}
+func sink(dir string) scaffold.Plugin {
+	return scaffold.Plugin{Kind: "sink", Type: "hello_2", Language: "go", Dir: dir, Module: "example.org/hello", SDKVersion: "v1.2.3"}
 }
 
 func TestEveryLanguageHasItsFiles(t *testing.T) {
-	for language, want := range map[string][]string{
-		"go":     {".github/workflows/ci.yml", ".gitignore", "README.md", "agent.hcl", "go.mod", "main.go", "main_test.go", "sample/events.json"},
-		"python": {".github/workflows/ci.yml", ".gitignore", "Makefile", "README.md", "agent.hcl", "sample/events.json", "sink/__main__.py", "sink/agent_plugin.py", "sink/plugin_pb2.py", "sink.hcl"},
+	for what, want := range map[string][]string{
+		"source go":   {".github/workflows/ci.yml", ".gitignore", "README.md", "agent.hcl", "go.mod", "main.go", "main_test.go", "sample/records.jsonl"},
+		"sink go":     {".github/workflows/ci.yml", ".gitignore", "README.md", "agent.hcl", "go.mod", "main.go", "main_test.go", "sample/events.json"},
+		"sink python": {".github/workflows/ci.yml", ".gitignore", "Makefile", "README.md", "agent.hcl", "sample/events.json", "sink/__main__.py", "sink/agent_plugin.py", "sink/plugin_pb2.py", "sink.hcl"},
 	} {
 		s := sink(filepath.Join(t.TempDir(), "new"))
-		s.Language = language
+		s.Kind, s.Language, _ = strings.Cut(what, " ")
 		if err := s.Write(); err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +46,7 @@ func TestEveryLanguageHasItsFiles(t *testing.T) {
 		slices.Sort(got)
 		slices.Sort(want)
 		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", language, diff)
+			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 	}
 }
@@ -72,16 +73,18 @@ func TestWhatCannotBeWrittenIsRefused(t *testing.T) {
 	}
 	for _, tc := range []struct {
 		name   string
-		change func(*scaffold.Sink)
+		change func(*scaffold.Plugin)
 		want   string
 	}{
-		{"a name that is no label", func(s *scaffold.Sink) { s.Type = "Hello-World" }, "snake_case"},
-		{"a name that leads elsewhere", func(s *scaffold.Sink) { s.Type = "../x" }, "snake_case"},
-		{"an unknown language", func(s *scaffold.Sink) { s.Language = "perl" }, "go and python"},
-		{"a module path with spaces", func(s *scaffold.Sink) { s.Module = "a b" }, "path of a Go module"},
-		{"no version of the SDK", func(s *scaffold.Sink) { s.SDKVersion = "" }, "-sdk DIR"},
-		{"a checkout of something else", func(s *scaffold.Sink) { s.SDKDir = full }, "is not a checkout"},
-		{"a folder with files", func(s *scaffold.Sink) { s.Dir = full }, "is not empty"},
+		{"a name that is no label", func(s *scaffold.Plugin) { s.Type = "Hello-World" }, "snake_case"},
+		{"a name that leads elsewhere", func(s *scaffold.Plugin) { s.Type = "../x" }, "snake_case"},
+		{"a plugin that is neither", func(s *scaffold.Plugin) { s.Kind = "filter" }, "a source or a sink"},
+		{"a source in Python", func(s *scaffold.Plugin) { s.Kind, s.Language = "source", "python" }, "sinks only"},
+		{"an unknown language", func(s *scaffold.Plugin) { s.Language = "perl" }, "go and python"},
+		{"a module path with spaces", func(s *scaffold.Plugin) { s.Module = "a b" }, "path of a Go module"},
+		{"no version of the SDK", func(s *scaffold.Plugin) { s.SDKVersion = "" }, "-sdk DIR"},
+		{"a checkout of something else", func(s *scaffold.Plugin) { s.SDKDir = full }, "is not a checkout"},
+		{"a folder with files", func(s *scaffold.Plugin) { s.Dir = full }, "is not empty"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			s := sink(filepath.Join(t.TempDir(), "new"))
