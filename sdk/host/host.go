@@ -45,6 +45,8 @@ type Command struct {
 	Path string   // the program
 	Args []string // its arguments, argv[0] included
 	Env  []string // its whole environment, but for the handshake's variables
+	// Secrets are values in Env and Args to conceal from the start; see [Process.Conceal].
+	Secrets []string
 	// Program, if set, is executed instead of what lies at Path, which then is a name
 	// only. It may be closed once Start has returned. The plugin inherits it: the
 	// kernel hands a script to its interpreter by the name of that descriptor.
@@ -63,6 +65,7 @@ type Process struct {
 	control  *wire.Control
 	cmd      *exec.Cmd
 	lines    *lineLog
+	secrets  *concealer
 	lifeline *os.File
 	dir      string
 	exited   chan struct{}
@@ -79,11 +82,13 @@ func Start(c Command, log *slog.Logger) (_ *Process, err error) {
 	if err != nil {
 		return nil, sdk.Denied(err)
 	}
-	p := &Process{lines: newLineLog(log), dir: dir, exited: make(chan struct{})}
+	secrets := &concealer{}
+	secrets.add(c.Secrets)
+	p := &Process{lines: newLineLog(log, secrets), secrets: secrets, dir: dir, exited: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			p.Kill()
-			err = p.lines.explain(err)
+			err = secrets.err(p.lines.explain(err))
 		}
 	}()
 
@@ -140,7 +145,7 @@ func (p *Process) config(c Command) *goplugin.ClientConfig {
 		Stderr:          p.lines.stream(),
 		SyncStdout:      p.lines.stream(),
 		SyncStderr:      p.lines.stream(),
-		GRPCDialOptions: wire.DialOptions(),
+		GRPCDialOptions: append(wire.DialOptions(), p.secrets.dialOptions()...),
 	}
 }
 

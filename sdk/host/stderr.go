@@ -24,7 +24,8 @@ const (
 // lineLog turns a plugin's output into records of the agent's log, a line each. Lines
 // of log/slog's JSON handler keep their level, message and attributes.
 type lineLog struct {
-	log *slog.Logger
+	log     *slog.Logger
+	secrets *concealer
 
 	mu      sync.Mutex
 	last    []string
@@ -33,8 +34,8 @@ type lineLog struct {
 	dropped int
 }
 
-func newLineLog(log *slog.Logger) *lineLog {
-	return &lineLog{log: log, tokens: lineBurst, filled: time.Now()}
+func newLineLog(log *slog.Logger, secrets *concealer) *lineLog {
+	return &lineLog{log: log, secrets: secrets, tokens: lineBurst, filled: time.Now()}
 }
 
 // A stream is one of a plugin's outputs: their lines must not mix.
@@ -64,15 +65,16 @@ func (s *stream) Write(b []byte) (int, error) {
 	}
 }
 
+// keepPartial keeps so much of a line that no secret in what is shown of it is cut in two.
 func (s *stream) keepPartial(b []byte) {
-	if room := maxLine - len(s.partial); len(b) > room {
+	if room := max(0, maxLine+s.secrets.reach()-len(s.partial)); len(b) > room {
 		b = b[:room]
 	}
 	s.partial = append(s.partial, b...)
 }
 
 func (l *lineLog) emit(line []byte) {
-	line = bytes.TrimRight(line, "\r")
+	line = bytes.TrimRight(l.conceal(line), "\r")
 	if len(line) == 0 {
 		return
 	}
@@ -90,6 +92,20 @@ func (l *lineLog) emit(line []byte) {
 		l.dropped = 0
 	}
 	l.log.LogAttrs(context.Background(), level, text, attrs...) //nolint:sloglint // the plugin's own words
+}
+
+// conceal blanks the secrets of a line and cuts it. The end of a long one may hold the
+// beginning of a secret, and goes too.
+func (l *lineLog) conceal(line []byte) []byte {
+	reach := l.secrets.reach()
+	if reach == 0 {
+		return line[:min(len(line), maxLine)]
+	}
+	shown := []byte(l.secrets.text(string(line)))
+	if len(line) > maxLine {
+		shown = shown[:max(0, len(shown)-reach)]
+	}
+	return shown[:min(len(shown), maxLine)]
 }
 
 // take spends one token of a bucket of lineBurst that fills by linesASecond.

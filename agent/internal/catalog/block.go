@@ -74,6 +74,9 @@ var _ sdk.Sink = (*Sink)(nil)
 func (s *Sink) Write(ctx context.Context, b sdk.Batch) (res sdk.Result, err error) {
 	err = s.call(ctx, func(ctx context.Context, p *running) (err error) {
 		res, err = p.Sink().Write(ctx, b)
+		for i := range res.Rejected {
+			res.Rejected[i].Reason = p.Concealed(res.Rejected[i].Reason)
+		}
 		return err
 	})
 	return res, err

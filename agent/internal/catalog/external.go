@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
@@ -176,7 +178,9 @@ func (e external) prepare(dir string, log *slog.Logger) (command, error) {
 		Path: e.path, Program: program,
 		Args: append([]string{e.path}, e.block.Args...),
 		Env:  externalEnvironment(e.block.Env, e.block.Memory),
-		Dir:  dir,
+		// That is where an external plugin gets its credentials.
+		Secrets: slices.Collect(maps.Values(e.block.Env)),
+		Dir:     dir,
 	}}
 	switch {
 	case e.block.SHA256 == "":

@@ -2,6 +2,7 @@ package catalog_test
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -24,7 +25,7 @@ func TestAnExternalPluginIsDescribedAndRun(t *testing.T) {
 		t.Errorf("sources %v", got)
 	}
 	b, err := c.Describe("sink", "webhook")
-	if err != nil || len(b.Attributes) != 1 || b.Attributes[0].Name != "mode" {
+	if err != nil || len(b.Attributes) != 2 || b.Attributes[0].Name != "mode" {
 		t.Errorf("described as %+v, %v", b, err)
 	}
 	if f := c.Validate("sink", "webhook", []byte(`{"mode":"good"}`)); len(f) > 0 {
@@ -271,6 +272,61 @@ func TestAnExternalPluginSeesTheEnvironmentOfItsBlockOnly(t *testing.T) {
 }
 
 // What is executed is a copy in memory, so changing the file meanwhile changes nothing.
+// A plugin may be careless with what it is given; the agent is not.
+func TestWhatAPluginTellsOfItsSecretsGoesNoFurther(t *testing.T) {
+	const canary, password = "canary-8hGf2Kq", "canary-in-the-environment"
+	var log syncBuffer
+	block := pinned(t, "webhook", program(t, "agent-sink-webhook", "sink", "webhook"))
+	block.Env = map[string]string{"PASSWORD": password}
+	c := open(t, slog.New(slog.NewTextHandler(&log, nil)), block)
+	settings := []byte(`{"mode":"leak","token":"` + canary + `"}`)
+	if faults := c.Validate("sink", "webhook", settings); len(faults) > 0 {
+		t.Errorf("faults %v", faults)
+	}
+	s, err := c.Sink("test", "webhook", settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, writeErr := s.Write(t.Context(), sdk.Batch{Events: []sdk.Event{{ID: "1"}}})
+	if !sdk.IsDenied(writeErr) {
+		t.Errorf("Write = %v", writeErr)
+	}
+	rejected, err := s.Write(t.Context(), sdk.Batch{Events: []sdk.Event{{ID: "reject"}}})
+	if err != nil {
+		t.Error(err)
+	}
+	until(t, "logged", func() bool {
+		return strings.Count(log.String(), "msg=write") == 2 && strings.Contains(log.String(), "https://user")
+	})
+	pid := c.States()[0].PID
+	var process []byte
+	for _, file := range []string{"cmdline", "environ"} {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		process = append(process, text...)
+	}
+	kill(t, c)
+	until(t, "noticed", func() bool { return c.States()[0].Crashes == 1 })
+	refused, err := c.Sink("refused", "webhook", []byte(`{"mode":"leak in open","token":"`+canary+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	openErr := write(t, refused)
+	for where, text := range map[string]string{
+		"log": log.String(), "error of Write": writeErr.Error(), "rejection": fmt.Sprint(rejected), "error of Open": openErr.Error(),
+		"state": fmt.Sprint(c.States()), "arguments and environment": strings.ReplaceAll(string(process), password, ""),
+	} {
+		if strings.Contains(text, "canary-") {
+			t.Errorf("a secret in the %s: %s", where, text)
+		}
+	}
+	if !strings.Contains(log.String(), "validate with ********") || !strings.Contains(log.String(), "env=********") || !strings.Contains(writeErr.Error(), "no use for ********") {
+		t.Errorf("the rest is not told:\n%s%v", log.String(), writeErr)
+	}
+}
+
 func TestARunningProgramCannotBeChanged(t *testing.T) {
 	path := program(t, "agent-sink-webhook", "sink", "webhook")
 	c := open(t, nil, pinned(t, "webhook", path))

@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -123,6 +126,61 @@ func TestAStoppedPluginIsFoundAndReplaced(t *testing.T) {
 	if alive(pid) {
 		t.Errorf("process %d is left stopped", pid)
 	}
+}
+
+// After an upgrade on disk a built-in is started from the program that runs, not from the
+// one that took its place.
+func TestABuiltinIsOfTheAgentsVersionAfterAnUpgradeOnDisk(t *testing.T) {
+	self, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := filepath.Join(t.TempDir(), "agent")
+	if err := os.WriteFile(old, self, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), old, "upgraded").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "came back as 1.0.0") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// upgraded is an agent whose program is replaced while it runs.
+func upgraded() error {
+	path, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	c := newCatalog(nil)
+	defer closeNow(c)
+	s, err := c.Sink("test", "own", []byte(`{"mode":"good"}`))
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	batch := sdk.Batch{Events: []sdk.Event{{ID: "1"}}}
+	if _, err := s.Write(ctx, batch); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", []byte("#!/bin/false\n"), 0o700); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	first := c.States()[0].PID
+	if err := syscall.Kill(first, syscall.SIGKILL); err != nil {
+		return err
+	}
+	for ctx.Err() == nil {
+		if _, err := s.Write(ctx, batch); err == nil && c.States()[0].PID != first {
+			d, err := c.Inspect("own")
+			fmt.Println("came back as", d.Version)
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 func TestAPluginThatUsesTooMuchMemoryIsKilled(t *testing.T) {

@@ -32,6 +32,13 @@ func TestMain(m *testing.M) {
 			serveExternal(os.Args[2], os.Args[3])
 		}
 	}
+	if len(os.Args) == 2 && os.Args[1] == "upgraded" {
+		if err := upgraded(); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
@@ -78,10 +85,14 @@ func closeNow(c *catalog.Catalog) {
 }
 
 type settings struct {
-	Mode string `agent:"mode" desc:"How to behave." default:"good"`
+	Mode  string `agent:"mode" desc:"How to behave." default:"good"`
+	Token string `agent:"token" desc:"A secret." optional:"true" sensitive:"true"`
 }
 
 func (s settings) Validate() []sdk.Fault {
+	if s.Mode == "leak" {
+		slog.Error("validate with " + s.Token)
+	}
 	if s.Mode == "faulty" {
 		return []sdk.Fault{{Path: "mode", Summary: "Faulty", Detail: "it says so itself"}}
 	}
@@ -107,8 +118,8 @@ func (testSource) Fetch(ctx context.Context, s sdk.Split, emit func([]sdk.Event)
 }
 
 type testSink struct {
-	mode string
-	held [][]byte
+	mode, token string
+	held        [][]byte
 }
 
 func openSink(_ context.Context, s settings) (sdk.Sink, error) {
@@ -117,12 +128,21 @@ func openSink(_ context.Context, s settings) (sdk.Sink, error) {
 		return nil, sdk.Denied(errors.New("no rights"))
 	case "die in open":
 		os.Exit(7)
+	case "leak in open":
+		return nil, errors.New("no use for " + s.Token)
 	}
-	return &testSink{mode: s.Mode}, nil
+	return &testSink{mode: s.Mode, token: s.Token}, nil
 }
 
 func (s *testSink) Write(_ context.Context, b sdk.Batch) (sdk.Result, error) {
 	switch s.mode {
+	case "leak":
+		slog.Error("write", "token", s.token, "env", os.Getenv("PASSWORD"))
+		fmt.Println("https://user:" + s.token + "@host/")
+		if b.Events[0].ID == "reject" {
+			return sdk.Result{Rejected: []sdk.Reject{{Reason: "no use for " + s.token}}}, nil
+		}
+		return sdk.Result{}, sdk.Denied(errors.New("no use for " + s.token))
 	case "exit":
 		os.Exit(0)
 	case "silent":

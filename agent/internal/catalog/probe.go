@@ -84,6 +84,11 @@ func (c *Catalog) validate(e external, settings json.RawMessage) []sdk.Fault {
 	var faults []sdk.Fault
 	err := c.try(c.log, e.prepare, func(cmd command) error {
 		return cmd.ask(c.log, func(ctx context.Context, p *host.Process) (err error) {
+			d, err := p.Describe(ctx)
+			if err != nil {
+				return err
+			}
+			p.Conceal(d.Settings.Secrets(settings)...)
 			faults, err = p.Validate(ctx, settings)
 			return err
 		})
