@@ -67,10 +67,10 @@ def setting(name, type, doc, **rules):
     type is "string", "bool", "int", "number", "duration" (nanoseconds arrive), "size"
     (bytes arrive), "list(string)" or "map(string)". Without default=... or
     optional=True it is required. Further rules: sensitive=True, enum=[...], min=,
-    max=, pattern=.
+    max=, pattern=. Of the settings with the same one_of="word" exactly one must be given.
     """
     attribute = {"name": name, "type": type, "doc": doc}
-    optional = rules.pop("optional", False) or "default" in rules
+    optional = rules.pop("optional", False) or "default" in rules or "one_of" in rules
     if not optional:
         attribute["required"] = True
     attribute.update(rules)
@@ -279,6 +279,22 @@ def check(schema, settings):
             faults.append((name, "Wrong type", f'"{name}" must be a {a["type"]}.'))
         else:
             faults += [(name, "Value not allowed", f'"{name}" must {rule}.') for rule in broken(a, value)]
+    return faults + alternatives(schema, settings)
+
+
+def alternatives(schema, settings):
+    """Where not exactly one of several settings is given."""
+    groups, faults = {}, []
+    for a in schema:
+        if "one_of" in a:
+            groups.setdefault(a["one_of"], []).append(a["name"])
+    for names in groups.values():
+        words = ", ".join(f'"{n}"' for n in names)
+        given = [n for n in names if settings.get(n) is not None]
+        if not given:
+            faults.append(("", "Missing setting", f"One of {words} is required here."))
+        for name in given[1:]:
+            faults.append((name, "Too many settings", f"Exactly one of {words} is required here."))
     return faults
 
 

@@ -53,6 +53,131 @@ func (a Attribute) Check(value json.RawMessage) []Violation {
 	return nil
 }
 
+// A group are the settings of a block of which exactly one must be given.
+type group struct {
+	word  string
+	names []string
+}
+
+// groups are in the order of their first settings.
+func (b Block) groups() []group {
+	var found []group
+	add := func(word, name string) {
+		if word == "" {
+			return
+		}
+		i := slices.IndexFunc(found, func(g group) bool { return g.word == word })
+		if i < 0 {
+			i, found = len(found), append(found, group{word: word})
+		}
+		found[i].names = append(found[i].names, name)
+	}
+	for _, a := range b.Attributes {
+		add(a.OneOf, a.Name)
+	}
+	for _, bt := range b.Blocks {
+		add(bt.OneOf, bt.Name)
+	}
+	return found
+}
+
+// Alternatives are the names of the settings and blocks of which exactly one must be
+// given and name is one; nil if name stands for itself.
+func (b Block) Alternatives(name string) []string {
+	for _, g := range b.groups() {
+		if slices.Contains(g.names, name) {
+			return g.names
+		}
+	}
+	return nil
+}
+
+// CheckOneOf holds what is given in a block against its one_of rules. A violation's
+// Step is the name of the setting that is too many, or empty where one is missing.
+func (b Block) CheckOneOf(given func(name string) bool) []Violation {
+	var violations []Violation
+	for _, g := range b.groups() {
+		var present []string
+		for _, name := range g.names {
+			if given(name) {
+				present = append(present, name)
+			}
+		}
+		if len(present) == 0 {
+			violations = append(violations, Violation{
+				Summary: "Missing setting", Detail: fmt.Sprintf("One of %s is required here.", quoteAll(g.names)),
+			})
+			continue
+		}
+		for _, name := range present[1:] {
+			violations = append(violations, Violation{
+				Step: name, Summary: "Too many settings",
+				Detail: fmt.Sprintf("%q cannot stand beside %q: exactly one of %s is required here.", name, present[0], quoteAll(g.names)),
+			})
+		}
+	}
+	return violations
+}
+
+// Secrets are the texts and numbers in sensitive attributes of settings, a JSON object
+// that b describes. What does not fit b is left out.
+func (b Block) Secrets(settings json.RawMessage) []string {
+	given, err := object(settings)
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, a := range b.Attributes {
+		if a.Sensitive {
+			found = append(found, textsIn(given[a.Name])...)
+		}
+	}
+	for _, bt := range b.Blocks {
+		for _, body := range bodiesIn(given[bt.Name], bt.Nesting) {
+			found = append(found, bt.Block.Secrets(body)...)
+		}
+	}
+	return found
+}
+
+// textsIn are the texts and numbers in a JSON value, without the names of objects.
+func textsIn(value json.RawMessage) []string {
+	if len(value) == 0 {
+		return nil
+	}
+	switch value[0] {
+	case '"':
+		return []string{read[string](value)}
+	case '[':
+		var found []string
+		for _, element := range read[[]json.RawMessage](value) {
+			found = append(found, textsIn(element)...)
+		}
+		return found
+	case '{':
+		var found []string
+		elements := read[map[string]json.RawMessage](value)
+		for _, name := range slices.Sorted(maps.Keys(elements)) {
+			found = append(found, textsIn(elements[name])...)
+		}
+		return found
+	case 't', 'f', 'n':
+		return nil
+	}
+	return []string{string(value)}
+}
+
+// bodiesIn are the bodies of the blocks of one type.
+func bodiesIn(value json.RawMessage, nesting Nesting) []json.RawMessage {
+	switch nesting {
+	case List:
+		return read[[]json.RawMessage](value)
+	case Map:
+		return slices.Collect(maps.Values(read[map[string]json.RawMessage](value)))
+	}
+	return []json.RawMessage{value}
+}
+
 // wanted says in words what a value of type t is on the wire.
 func (t Type) wanted() string {
 	switch t {

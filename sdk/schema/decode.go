@@ -33,6 +33,7 @@ func (s structure) decode(path string, data []byte, v reflect.Value) []error {
 		return []error{fmt.Errorf("settings%s: %w", at(path), err)}
 	}
 	var errs []error
+	found := map[string]bool{}
 	for _, f := range s.fields {
 		name := f.name()
 		raw, present := given[name]
@@ -40,6 +41,7 @@ func (s structure) decode(path string, data []byte, v reflect.Value) []error {
 		if string(raw) == "null" {
 			present = false
 		}
+		found[name] = present
 		v := v.Field(f.index)
 		switch {
 		case f.attr != nil:
@@ -51,6 +53,9 @@ func (s structure) decode(path string, data []byte, v reflect.Value) []error {
 		case v.Kind() == reflect.Struct:
 			errs = append(errs, f.body.decode(path+name+".", []byte("{}"), v)...)
 		}
+	}
+	for _, violation := range s.block.CheckOneOf(func(name string) bool { return found[name] }) {
+		errs = append(errs, fmt.Errorf("settings%s: %s", at(path), violation.Detail))
 	}
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		errs = append(errs, fmt.Errorf("settings: %q is not a setting", path+name))

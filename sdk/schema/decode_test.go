@@ -126,6 +126,28 @@ func TestDecodeMissesRequiredBlocks(t *testing.T) {
 	}
 }
 
+func TestDecodeWantsExactlyOneOfSeveral(t *testing.T) {
+	for _, tc := range []struct{ data, want string }{
+		{`{"key":"hunter2","every":1}`, ""},
+		{`{"key_file":"f","rule":{"a":{"name":"n"}}}`, ""},
+		{`{"vault":{"max":1},"key":null,"every":1}`, ""},
+		{`{"every":1}`, `One of "key", "key_file", "vault" is required here.`},
+		{`{"key":"hunter2"}`, `One of "every", "rule" is required here.`},
+		{`{"key":"hunter2","vault":{"max":1},"every":1}`, `"vault" cannot stand beside "key"`},
+		{`{"key":"hunter2","key_file":"f","every":1}`, `"key_file" cannot stand beside "key"`},
+	} {
+		err := schema.Decode([]byte(tc.data), new(keys))
+		switch {
+		case tc.want == "" && err != nil:
+			t.Errorf("%s: %v", tc.data, err)
+		case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+			t.Errorf("%s: %v, want %q", tc.data, err, tc.want)
+		case err != nil && strings.Contains(err.Error(), "hunter2"):
+			t.Errorf("%s: the secret is told: %v", tc.data, err)
+		}
+	}
+}
+
 func TestDecodeRefusesWhatIsNoPointerToAStruct(t *testing.T) {
 	var nowhere *settings
 	var number int

@@ -70,6 +70,11 @@ func structOf(t reflect.Type, outer []reflect.Type) (structure, error) {
 		f.index = i
 		s.add(f)
 	}
+	for _, g := range s.block.groups() {
+		if len(g.names) < 2 && len(errs) == 0 {
+			errs = append(errs, fmt.Errorf("%s: the tag one_of:%q stands on %q alone", t, g.word, g.names[0]))
+		}
+	}
 	return s, errors.Join(errs...)
 }
 
@@ -85,7 +90,7 @@ func (s *structure) add(f field) {
 var (
 	validName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	knownTags = []string{
-		"agent", "desc", "default", "optional", "sensitive", "enum", "min", "max", "pattern", "format",
+		"agent", "desc", "default", "optional", "sensitive", "enum", "min", "max", "pattern", "format", "one_of",
 	}
 )
 
@@ -154,7 +159,7 @@ func blockOf(sf reflect.StructField, name string, outer []reflect.Type) (field, 
 			return field{}, fmt.Errorf("tag %s has no meaning on a block", key)
 		}
 	}
-	b := &BlockType{Name: name, Doc: sf.Tag.Get("desc")}
+	b := &BlockType{Name: name, Doc: sf.Tag.Get("desc"), OneOf: sf.Tag.Get("one_of")}
 	t := sf.Type
 	optional := sf.Tag.Get("optional") == "true"
 	lower, bounded := sf.Tag.Lookup("min")
@@ -173,6 +178,9 @@ func blockOf(sf reflect.StructField, name string, outer []reflect.Type) (field, 
 	}
 	if bounded && (b.Nesting == Single || lower != "1") {
 		return field{}, errors.New(`on a block only min:"1" has a meaning, and only if it can be repeated`)
+	}
+	if b.OneOf != "" && (sf.Type.Kind() == reflect.Struct || b.Required) {
+		return field{}, errors.New("a block with the tag one_of must be a pointer, or one that can be repeated and need not be there")
 	}
 	body, err := structOf(t, outer)
 	if err != nil {
@@ -200,12 +208,16 @@ func attributeOf(sf reflect.StructField, name string) (field, error) {
 		Doc:       sf.Tag.Get("desc"),
 		Type:      typ,
 		Sensitive: sf.Tag.Get("sensitive") == "true",
+		OneOf:     sf.Tag.Get("one_of"),
 	}
 	if err := a.setRules(sf.Tag); err != nil {
 		return field{}, err
 	}
 	text, hasDefault := sf.Tag.Lookup("default")
-	a.Required = !hasDefault && sf.Tag.Get("optional") != "true" && sf.Type.Kind() != reflect.Pointer
+	a.Required = !hasDefault && a.OneOf == "" && sf.Tag.Get("optional") != "true" && sf.Type.Kind() != reflect.Pointer
+	if hasDefault && a.OneOf != "" {
+		return field{}, errors.New("a setting with the tag one_of cannot have a default: it would always be given")
+	}
 	if !hasDefault {
 		return field{attr: a}, nil
 	}

@@ -159,8 +159,38 @@ func TestBlocksWhichMustBeThere(t *testing.T) {
 	}
 }
 
+// keys has two groups of settings of which exactly one must be given.
+type keys struct {
+	Key   string          `agent:"key" sensitive:"true" one_of:"key"`
+	File  string          `agent:"key_file" one_of:"key"`
+	Vault *retry          `agent:"vault,block" one_of:"key"`
+	Every time.Duration   `agent:"every" one_of:"when"`
+	Rules map[string]rule `agent:"rule,block" one_of:"when"`
+}
+
+func TestNoneOfSeveralAlternativesIsRequiredByItself(t *testing.T) {
+	b, err := schema.Of(keys{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range b.Attributes {
+		if a.Required {
+			t.Errorf("%q is required", a.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"key", "key_file", "vault"}, b.Alternatives("vault")); diff != "" {
+		t.Error(diff)
+	}
+	if got := b.Alternatives("other"); got != nil {
+		t.Errorf("alternatives of a setting that is not there: %q", got)
+	}
+}
+
 func TestSchemaSurvivesJSON(t *testing.T) {
-	want, err := schema.Of(settings{})
+	want, err := schema.Of(struct {
+		Settings *settings `agent:"settings,block"`
+		Keys     *keys     `agent:"keys,block"`
+	}{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -256,6 +286,17 @@ func TestOfNamesTheFieldOfAnAuthorsBug(t *testing.T) {
 		{"default not in the enum", struct {
 			Mode string `agent:"mode" default:"c" enum:"a,b"`
 		}{}, []string{".Mode", "one of"}},
+		{"one_of on one setting alone", struct {
+			Key string `agent:"key" one_of:"key"`
+		}{}, []string{`one_of:"key"`, `"key" alone`}},
+		{"one_of with a default", struct {
+			Key  string `agent:"key" one_of:"key" default:"x"`
+			File string `agent:"key_file" one_of:"key"`
+		}{}, []string{".Key", "cannot have a default"}},
+		{"one_of on a block that is always there", struct {
+			Key   string `agent:"key" one_of:"key"`
+			Retry retry  `agent:"retry,block" one_of:"key"`
+		}{}, []string{".Retry", "must be a pointer"}},
 		{"enum of numbers", struct {
 			Port int `agent:"port" enum:"1,2"`
 		}{}, []string{".Port", "enum has no meaning"}},

@@ -26,11 +26,13 @@
 //	           min:"1" on a repeated or labelled block says that there must be one
 //	pattern    a regular expression that the text must match
 //	format     "size" makes an int64 a number of bytes, written as 4096 or "32MiB"
+//	one_of     any word: of the settings and blocks of one struct that share it exactly
+//	           one must be given, as in one_of:"key" on both Key and KeyFile
 //
 // An attribute is a string, bool, int, int64, float64, [time.Duration], []string or
 // map[string]string, or a pointer to one of the first six, which is nil when absent.
-// Without default, optional or pointer it is required. enum and pattern apply to each
-// element of a list and each value of a map.
+// Without default, optional, one_of or pointer it is required. enum and pattern apply to
+// each element of a list and each value of a map.
 //
 // A block is a struct, a *struct (may be absent), a []struct (repeated) or a
 // map[string]struct (labelled). A struct with optional:"true" holds its defaults when
@@ -66,6 +68,9 @@ type Attribute struct {
 	Min     *float64 `json:"min,omitempty"`
 	Max     *float64 `json:"max,omitempty"`
 	Pattern string   `json:"pattern,omitempty"`
+	// OneOf is the same word on all attributes and blocks of which exactly one must be
+	// given; empty for one that stands for itself.
+	OneOf string `json:"one_of,omitempty"`
 }
 
 // Type is the type of an attribute.
@@ -89,8 +94,9 @@ type BlockType struct {
 	Doc     string  `json:"doc,omitempty"`
 	Nesting Nesting `json:"nesting"`
 	// Required says that there must be one, or at least one.
-	Required bool  `json:"required,omitempty"`
-	Block    Block `json:"block"`
+	Required bool   `json:"required,omitempty"`
+	OneOf    string `json:"one_of,omitempty"` // as that of an [Attribute]
+	Block    Block  `json:"block"`
 }
 
 // Nesting says how often a block may stand, and what it is on the wire.

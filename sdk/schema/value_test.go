@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/s-developer-team-inu/inu-logsmith/sdk/schema"
 )
 
@@ -75,4 +77,33 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestSecretsAreFoundWhereverTheyStand(t *testing.T) {
+	type inner struct {
+		Token string `agent:"token" sensitive:"true"`
+		Open  string `agent:"open" optional:"true"`
+	}
+	b, err := schema.Of(struct {
+		Pin     int               `agent:"pin" sensitive:"true"`
+		On      bool              `agent:"on" sensitive:"true"`
+		Headers map[string]string `agent:"headers" sensitive:"true"`
+		Keys    []string          `agent:"keys" sensitive:"true"`
+		Path    string            `agent:"path"`
+		One     *inner            `agent:"one,block"`
+		Many    []inner           `agent:"many,block"`
+		Named   map[string]inner  `agent:"named,block"`
+	}{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := b.Secrets([]byte(`{"pin":123456,"on":true,"headers":{"a":"h1"},"keys":["k1","k\"2"],"path":"p","one":{"token":"t1","open":"o"},
+		"many":[{"token":"t2"},{"token":"t3"}],"named":{"x":{"token":"t4"}},"unknown":"u"}`))
+	want := []string{"123456", "h1", "k1", `k"2`, "t1", "t2", "t3", "t4"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("secrets (-want +got):\n%s", diff)
+	}
+	for _, odd := range []string{"", "null", "[]", `{"headers":5,"one":[],"many":{},"named":7}`} {
+		_ = b.Secrets([]byte(odd)) // does not panic
+	}
 }

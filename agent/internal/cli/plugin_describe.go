@@ -89,13 +89,13 @@ func textBlock(b *strings.Builder, indent string, block schema.Block) {
 		fmt.Fprintf(b, "%sno settings\n", indent)
 	}
 	for _, a := range block.Attributes {
-		fmt.Fprintf(b, "%s%s  (%s)\n", indent, a.Name, strings.Join(traits(a), ", "))
+		fmt.Fprintf(b, "%s%s  (%s)\n", indent, a.Name, strings.Join(traits(block, a), ", "))
 		if a.Doc != "" {
 			fmt.Fprintf(b, "%s    %s\n", indent, a.Doc)
 		}
 	}
 	for _, n := range block.Blocks {
-		fmt.Fprintf(b, "%s%s  (%s)\n", indent, header(n), nesting(n))
+		fmt.Fprintf(b, "%s%s  (%s)\n", indent, header(n), nesting(block, n))
 		if n.Doc != "" {
 			fmt.Fprintf(b, "%s    %s\n", indent, n.Doc)
 		}
@@ -119,13 +119,13 @@ func writeDoc(w io.Writer, d catalog.Description) error {
 func docBlock(b *strings.Builder, level, title string, block schema.Block) {
 	fmt.Fprintf(b, "%s %s\n\n", level, title)
 	for _, a := range block.Attributes {
-		fmt.Fprintf(b, "- `%s` (%s). %s\n", a.Name, strings.Join(traits(a), ", "), a.Doc)
+		fmt.Fprintf(b, "- `%s` (%s). %s\n", a.Name, strings.Join(traits(block, a), ", "), a.Doc)
 	}
 	if len(block.Attributes) > 0 {
 		b.WriteByte('\n')
 	}
 	for _, n := range block.Blocks {
-		docBlock(b, level+"#", fmt.Sprintf("`%s }`, %s", header(n)+" …", nesting(n)), n.Block)
+		docBlock(b, level+"#", fmt.Sprintf("`%s }`, %s", header(n)+" …", nesting(block, n)), n.Block)
 	}
 }
 
@@ -136,20 +136,30 @@ func header(n schema.BlockType) string {
 	return n.Name + " {"
 }
 
-func nesting(n schema.BlockType) string {
+func nesting(block schema.Block, n schema.BlockType) string {
 	words := map[schema.Nesting]string{schema.Single: "block", schema.List: "block, may be repeated", schema.Map: "block, may be repeated"}
 	if n.Required {
 		return words[n.Nesting] + ", required"
 	}
+	if n.OneOf != "" {
+		return words[n.Nesting] + ", " + alternative(block, n.Name)
+	}
 	return words[n.Nesting]
 }
 
+// alternative tells a setting's rule that exactly one of several must be given.
+func alternative(block schema.Block, name string) string {
+	return "exactly one of " + strings.Join(block.Alternatives(name), ", ") + " is required"
+}
+
 // traits say in words what a setting takes.
-func traits(a schema.Attribute) []string {
+func traits(block schema.Block, a schema.Attribute) []string {
 	out := []string{string(a.Type)}
 	switch {
 	case a.Required:
 		out = append(out, "required")
+	case a.OneOf != "":
+		out = append(out, alternative(block, a.Name))
 	case a.Default != nil:
 		out = append(out, "default "+inWords(a.Type, a.Default))
 	}

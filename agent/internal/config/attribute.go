@@ -60,7 +60,7 @@ func (d *decoder) attribute(
 		d.fault(rangeOfError(attr.Expr, err), "Wrong type", wrongType(a, err)+comesFrom(origins))
 		return nil, lost
 	}
-	if a.Required && string(raw) == `""` {
+	if (a.Required || a.OneOf != "") && string(raw) == `""` {
 		s.failed = true
 		d.fault(attr.Expr.Range(), "Empty value", fmt.Sprintf("%q must not be empty.%s", a.Name, comesFrom(origins)))
 		return nil, lost

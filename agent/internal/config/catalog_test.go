@@ -35,6 +35,7 @@ func newCatalog(config.Agent, []config.Plugin) (config.Catalog, error) {
 			"webhook":    {settings: func() any { return new(webhookSettings) }},
 			"leaky":      {settings: func() any { return new(leakySettings) }},
 			"broken":     {err: errors.New("plugin broken 1.0.0 does not answer")},
+			"either":     {settings: func() any { return new(eitherSettings) }},
 			"greedy":     {settings: func() any { return new(greedySettings) }},
 		},
 	}, nil
@@ -173,4 +174,21 @@ func (s leakySettings) Validate() []sdk.Fault {
 
 type greedySettings struct {
 	Name string `agent:"name" desc:"Taken by the agent." optional:"true"`
+}
+
+// eitherSettings take exactly one of several ways to say something.
+type eitherSettings struct {
+	Key     string         `agent:"key" desc:"Key." sensitive:"true" one_of:"key"`
+	KeyFile string         `agent:"key_file" desc:"File with the key." one_of:"key"`
+	Vaults  []vault        `agent:"vault,block" desc:"Where the key is kept." one_of:"key"`
+	Nested  []nestedEither `agent:"nested,block" desc:"More of it."`
+}
+
+type vault struct {
+	Path string `agent:"path" desc:"Path."`
+}
+
+type nestedEither struct {
+	Every time.Duration `agent:"every" desc:"Pause." one_of:"when"`
+	At    string        `agent:"at" desc:"Time of day." one_of:"when"`
 }

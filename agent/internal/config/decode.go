@@ -86,13 +86,35 @@ func (d *decoder) body(
 	d.diags = append(d.diags, diags...)
 	s.failed = s.failed || diags.HasErrors()
 	values := map[string]json.RawMessage{}
-	d.attributes(s, path, values, content.Attributes, header, b.Attributes)
+	given := d.attributes(s, path, values, content.Attributes, header, b.Attributes)
 	for _, bt := range b.Blocks {
 		if raw := d.blocks(s, path+bt.Name, content.Blocks.OfType(bt.Name), header, bt); raw != nil {
-			values[bt.Name] = raw
+			values[bt.Name], given[bt.Name] = raw, true
 		}
 	}
+	for _, v := range b.CheckOneOf(func(name string) bool { return given[name] }) {
+		s.failed = true
+		at := header
+		if v.Step != "" {
+			at = s.firstOf(path + v.Step)
+		}
+		d.fault(at, v.Summary, v.Detail)
+	}
 	return values
+}
+
+// firstOf is where a setting or block stands, the first of them if it is repeated.
+func (s *section) firstOf(path string) hcl.Range {
+	if p, known := s.places[path]; known {
+		return p.rng
+	}
+	var first hcl.Range
+	for name, p := range s.places {
+		if strings.HasPrefix(name, path+"[") && (first.End.Byte == 0 || p.rng.Start.Byte < first.Start.Byte) {
+			first = p.rng
+		}
+	}
+	return first
 }
 
 func bodySchema(b schema.Block) *hcl.BodySchema {
@@ -111,12 +133,14 @@ func bodySchema(b schema.Block) *hcl.BodySchema {
 	return &s
 }
 
-// attributes decodes found into values. The agent's own "enabled" comes first in the
-// schema of a block that has it, so that it is known when the others are decoded.
+// attributes decodes found into values, and returns the names of those that are written,
+// faulty ones too. The agent's own "enabled" comes first in the schema of a block that has
+// it, so that it is known when the others are decoded.
 func (d *decoder) attributes(
 	s *section, path string, values map[string]json.RawMessage,
 	found hcl.Attributes, header hcl.Range, wanted []schema.Attribute,
-) {
+) (given map[string]bool) {
+	given = map[string]bool{}
 	for _, a := range wanted {
 		var raw json.RawMessage
 		outcome := absent
@@ -135,7 +159,9 @@ func (d *decoder) attributes(
 		if path+a.Name == "enabled" && string(raw) == "false" {
 			s.disabled = true
 		}
+		given[a.Name] = outcome != absent
 	}
+	return given
 }
 
 // about adds what a setting is for to a message that asks for it.

@@ -84,7 +84,7 @@ func (t *trial) variations(what string, wanted func(place, any) bool, change fun
 
 func checkMissing(t *trial) error {
 	list, err := t.variations("without %q",
-		func(p place, value any) bool { return p.attr.Required && value != nil },
+		func(p place, value any) bool { return (p.attr.Required || p.attr.OneOf != "") && value != nil },
 		func(p place, block map[string]any) { delete(block, p.attr.Name) })
 	if err != nil {
 		return err

@@ -136,7 +136,44 @@ func meetsSchema(b schema.Block, settings map[string]any) error {
 			errs = append(errs, fmt.Errorf("%s%s: %s", p.path, violation.Step, violation.Detail))
 		}
 	}
-	return errors.Join(append(errs, knownNames(b, settings, ""))...)
+	return errors.Join(append(errs, knownNames(b, settings, ""), alternatives(b, settings))...)
+}
+
+// alternatives reports where not exactly one of several settings is given.
+func alternatives(b schema.Block, settings map[string]any) error {
+	var errs []error
+	for _, v := range b.CheckOneOf(func(name string) bool { return settings[name] != nil }) {
+		errs = append(errs, errors.New(v.Detail))
+	}
+	for _, bt := range b.Blocks {
+		for _, body := range bodies(settings[bt.Name], bt.Nesting) {
+			errs = append(errs, alternatives(bt.Block, body))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// bodies are those of the blocks of one type.
+func bodies(value any, nesting schema.Nesting) []map[string]any {
+	var found []map[string]any
+	switch value := value.(type) {
+	case map[string]any:
+		if nesting != schema.Map {
+			return []map[string]any{value}
+		}
+		for _, label := range slices.Sorted(maps.Keys(value)) {
+			if body, ok := value[label].(map[string]any); ok {
+				found = append(found, body)
+			}
+		}
+	case []any:
+		for _, element := range value {
+			if body, ok := element.(map[string]any); ok {
+				found = append(found, body)
+			}
+		}
+	}
+	return found
 }
 
 // knownNames reports names at the top level that the schema lacks; deeper ones are
