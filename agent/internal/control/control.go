@@ -68,8 +68,7 @@ func Listen(path, config string, handler http.Handler, log *slog.Logger) (_ *Ser
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder for the control socket: %w", err)
 	}
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		c.Close()
+	if inUse(path) {
 		return nil, fmt.Errorf("control socket %s: %w", path, ErrTaken)
 	}
 	// In a folder of its own until its mode is right, so that nobody else is ever let in.
@@ -84,7 +83,7 @@ func Listen(path, config string, handler http.Handler, log *slog.Logger) (_ *Ser
 	}
 	defer func() {
 		if err != nil {
-			l.Close()
+			_ = l.Close()
 		}
 	}()
 	l.SetUnlinkOnClose(false) // it is going to have another name
@@ -107,6 +106,15 @@ func Listen(path, config string, handler http.Handler, log *slog.Logger) (_ *Ser
 	}
 	s.served.Go(func() { _ = s.http.Serve(l) })
 	return s, nil
+}
+
+func inUse(path string) bool {
+	c, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "unix", path)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
 }
 
 // guard refuses what is meant for another agent.

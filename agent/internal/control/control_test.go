@@ -115,7 +115,7 @@ func TestTheSocketOfAKilledAgentIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.SetUnlinkOnClose(false)
-	l.Close()
+	_ = l.Close()
 	listen(t, path)
 	if err := (control.Client{Socket: path}).Do(t.Context(), "GET", "/who", nil); err != nil {
 		t.Error(err)
@@ -166,8 +166,9 @@ func TestStrangersAreKeptOut(t *testing.T) {
 	go func() {
 		runtime.LockOSThread() // and never unlocked, so that the thread ends as nobody
 		const nobody = 65534
-		syscall.RawSyscall(syscall.SYS_SETFSGID, nobody, 0, 0)
-		syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
+		// Neither call fails: both return the id that was.
+		_, _, _ = syscall.RawSyscall(syscall.SYS_SETFSGID, nobody, 0, 0)
+		_, _, _ = syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0)
 		fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
 		if err == nil {
 			err = syscall.Connect(fd, &syscall.SockaddrUnix{Name: path})

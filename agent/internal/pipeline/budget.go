@@ -9,6 +9,7 @@ import (
 // share of it holds no events, so those who hold some always come through.
 type budget struct {
 	mu      sync.Mutex
+	size    int64
 	free    int64
 	waiters []waiter
 	starved func() // called when somebody has to wait
@@ -19,7 +20,7 @@ type waiter struct {
 	ready chan struct{}
 }
 
-func newBudget(bytes int64) *budget { return &budget{free: bytes, starved: func() {}} }
+func newBudget(bytes int64) *budget { return &budget{size: bytes, free: bytes, starved: func() {}} }
 
 // reserve takes n bytes, waiting in line for them. More than the whole budget is
 // given to one taker at a time.
@@ -62,6 +63,16 @@ func (b *budget) adjust(n int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.give(-n)
+}
+
+// resize changes the whole budget. One that shrinks may be overdrawn until what is held is
+// given back.
+func (b *budget) resize(bytes int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := bytes - b.size
+	b.size = bytes
+	b.give(n)
 }
 
 func (b *budget) give(n int64) {

@@ -25,6 +25,7 @@ type pass struct {
 	failed atomic.Bool // a task was given up
 	// announced says that the source told of the splits and waits to hear their end.
 	announced bool
+	beat      *beat // of the loop that lists; nil in a run with Once
 }
 
 // errEnough ends a listing that found as many new splits as the source may take.
@@ -46,15 +47,17 @@ type sinkError struct{ error }
 func (e sinkError) Unwrap() error { return e.error }
 
 // list lists the splits of the last back (0: all) once, trying again while that fails.
-func (p *Pipeline) list(ctx context.Context, s *Source, back time.Duration, queue chan<- *task) (*pass, error) {
+func (p *Pipeline) list(ctx context.Context, s *Source, back time.Duration, queue chan<- *task, beat *beat) (*pass, error) {
 	var t tries
 	for {
-		ps := &pass{limit: s.MaxFiles}
+		ps := &pass{limit: s.MaxFiles, beat: beat}
 		r := p.rangeOf(s, back)
 		began := time.Now()
+		beat.wait()
 		err := s.Plugin.Discover(ctx, r, func(splits []sdk.Split) error {
 			return p.offer(ctx, s, r, splits, ps, queue)
 		})
+		beat.work()
 		if err == nil || errors.Is(err, errEnough) {
 			p.logPass(s, ps, back)
 			p.observed.listed(s, began, back, err == nil)
@@ -69,6 +72,7 @@ func (p *Pipeline) list(ctx context.Context, s *Source, back time.Duration, queu
 			return ps, fmt.Errorf("list %s: %w", s.Type, err)
 		}
 		p.Log.Warn("listing failed, will retry", "source", s.Type, "tries", t.n, "err", err)
+		beat.wait()
 		if err := t.pause(ctx, err); err != nil {
 			return ps, err
 		}
@@ -104,6 +108,8 @@ func (p *Pipeline) rangeOf(s *Source, back time.Duration) sdk.TimeRange {
 // offer takes one page of a listing: it settles what every sink has, and queues the
 // rest for those sinks that lack it.
 func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits []sdk.Split, ps *pass, queue chan<- *task) error {
+	ps.beat.work()
+	defer ps.beat.wait() // for the source's next page
 	ps.seen += len(splits)
 	p.observed.passed(s, splits, queue)
 	var fresh []sdk.Split
@@ -138,8 +144,10 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 		p.stats.taken.Add(1)
 		t := &task{source: s, split: split, lanes: lacking[i], pass: ps}
 		p.observed.claimed(t)
+		ps.beat.wait()
 		select {
 		case queue <- t:
+			ps.beat.work()
 		case <-ctx.Done():
 			p.release(t, true)
 			return context.Cause(ctx)
@@ -147,6 +155,7 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 	}
 	p.stats.known.Add(int64(len(known)))
 	p.observed.known(s, len(known))
+	ps.beat.wait()
 	p.settleKnown(ctx, s, known)
 	return nil
 }
@@ -164,6 +173,7 @@ func (p *Pipeline) lacking(ctx context.Context, s *Source, splits []sdk.Split, p
 	reread := make([]bool, len(splits))
 	for _, l := range p.lanes {
 		var states []sdk.SplitState
+		ps.beat.wait()
 		err := p.retrySink(ctx, l.sink.Name, "ask ledger", func() (err error) {
 			states, err = l.sink.Plugin.Done(ctx, sdk.DoneQuery{Pipeline: p.Name, Source: s.Type, Filter: p.filterID, Splits: ids})
 			if sdk.IsInvalid(err) && !p.Once {
@@ -171,6 +181,7 @@ func (p *Pipeline) lacking(ctx context.Context, s *Source, splits []sdk.Split, p
 			}
 			return err
 		})
+		ps.beat.work()
 		if err != nil {
 			return nil, sinkError{fmt.Errorf("ask ledger of sink %s: %w", l.sink.Name, err)}
 		}

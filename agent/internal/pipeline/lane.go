@@ -21,6 +21,8 @@ type lane struct {
 	hurry, wake chan struct{}
 	writing     sync.WaitGroup // batches handed to the writers
 
+	beat *beat // of gather, its only user
+
 	mu    sync.Mutex
 	ready []*share // ended, durable, completion not sent yet
 	stats SinkStats
@@ -114,14 +116,18 @@ func (l *lane) take(ctx context.Context, pc piece) error {
 // gather fills batches with whole pieces until in is closed.
 func (l *lane) gather(ctx context.Context) {
 	b := &batch{}
+	l.beat = l.p.pulse.loop("batching for sink " + l.sink.Name)
+	defer l.beat.end()
 	var due <-chan time.Time // set while something waits for its batch to fill
 	flush := func() {
 		l.flush(ctx, b)
 		b, due = &batch{}, nil
 	}
 	for {
+		l.beat.wait()
 		select {
 		case pc, open := <-l.in:
+			l.beat.work()
 			if !open {
 				flush()
 				l.finish(ctx)
@@ -154,7 +160,9 @@ func (l *lane) gather(ctx context.Context) {
 // finish writes the completions that become ready while the last batches are written.
 func (l *lane) finish(ctx context.Context) {
 	for ctx.Err() == nil {
+		l.beat.wait()
 		l.writing.Wait()
+		l.beat.work()
 		l.mu.Lock()
 		over := len(l.ready) == 0
 		l.mu.Unlock()
@@ -167,6 +175,7 @@ func (l *lane) finish(ctx context.Context) {
 
 // flush hands a batch to the writers, with the completions that may go with it.
 func (l *lane) flush(ctx context.Context, b *batch) {
+	l.beat.work()
 	l.mu.Lock()
 	b.completes = append(l.completing(b), l.ready...)
 	l.ready = nil
@@ -175,6 +184,8 @@ func (l *lane) flush(ctx context.Context, b *batch) {
 		return
 	}
 	l.writing.Add(1)
+	l.beat.wait()
+	defer l.beat.work()
 	select {
 	case l.work <- b:
 	case <-ctx.Done():

@@ -79,6 +79,8 @@ type Pipeline struct {
 	memory   *budget
 	drain    chan struct{}
 	drained  sync.Once
+	finish   chan struct{}
+	finished sync.Once
 
 	mu       sync.Mutex
 	inFlight map[string]bool // by source type and split id
@@ -86,6 +88,7 @@ type Pipeline struct {
 
 	stats    stats
 	observed *observed
+	pulse    *pulse
 }
 
 // fetchers is how many splits of a source are read at a time: enough to hide a store's
@@ -99,7 +102,9 @@ func New(c Config) *Pipeline {
 		filterID: c.Filter.Fingerprint(),
 		memory:   newBudget(c.Memory),
 		drain:    make(chan struct{}),
+		finish:   make(chan struct{}),
 		inFlight: make(map[string]bool),
+		pulse:    newPulse(),
 	}
 	p.observed = observe(&p.Config)
 	for _, s := range c.Sinks {
@@ -117,7 +122,16 @@ func New(c Config) *Pipeline {
 // be called at any time, and more than once.
 func (p *Pipeline) Drain() { p.drained.Do(func() { close(p.drain) }) }
 
-// Run carries events until Drain, or with Once until everything visible is read. It
+// Finish makes Run stop discovering, read the splits in hand to their end, finish writes
+// and return: it ends at the boundary of splits, where Drain leaves some to be read again.
+// How long that takes depends on the splits; Drain may follow. It may be called at any
+// time, and more than once.
+func (p *Pipeline) Finish() { p.finished.Do(func() { close(p.finish) }) }
+
+// SetMemory changes Config.Memory. It may be called at any time.
+func (p *Pipeline) SetMemory(bytes int64) { p.memory.resize(bytes) }
+
+// Run carries events until Drain or Finish, or with Once until everything visible is read. It
 // returns nil then, the first thing that stayed unread with Once, or why a sink
 // refuses everything. When ctx ends Run stops where it is; what is not settled then
 // is read again by the next run.
@@ -133,10 +147,19 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		case <-intake.Done():
 		}
 	}()
+	listing, stopListing := context.WithCancelCause(intake)
+	defer stopListing(nil)
+	go func() {
+		select {
+		case <-p.finish:
+			stopListing(errDraining)
+		case <-listing.Done():
+		}
+	}()
 
 	var reading, writing sync.WaitGroup
 	for i := range p.Sources {
-		reading.Go(func() { p.read(intake, ctx, &p.Sources[i], fail) })
+		reading.Go(func() { p.read(listing, intake, ctx, &p.Sources[i], fail) })
 	}
 	for _, l := range p.lanes {
 		writing.Go(func() { l.run(intake, ctx, fail) })
@@ -152,7 +175,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 
 // read polls one source and fetches what its sinks lack. Each source has fetchers of its
 // own: one that is slow, or has a quota, must not hold up another.
-func (p *Pipeline) read(intake, ctx context.Context, s *Source, fail func(error)) {
+func (p *Pipeline) read(listing, intake, ctx context.Context, s *Source, fail func(error)) {
 	q := newQueue()
 	var fetching sync.WaitGroup
 	for range fetchers {
@@ -162,7 +185,7 @@ func (p *Pipeline) read(intake, ctx context.Context, s *Source, fail func(error)
 			}
 		})
 	}
-	p.poll(intake, s, q, fail)
+	p.poll(listing, s, q, fail)
 	q.close()
 	fetching.Wait()
 }

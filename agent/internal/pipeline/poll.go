@@ -60,7 +60,7 @@ func (p *Pipeline) poll(ctx context.Context, s *Source, q *queue, fail func(erro
 // pollOnce lists everything, again while a listing was cut off by the source's limit.
 func (p *Pipeline) pollOnce(ctx context.Context, s *Source, q *queue, fail func(error)) {
 	for {
-		ps, err := p.list(ctx, s, 0, q.live)
+		ps, err := p.list(ctx, s, 0, q.live, nil)
 		switch {
 		case err == nil:
 			return
@@ -109,12 +109,16 @@ func (p *Pipeline) pollLive(ctx context.Context, s *Source, q *queue, small *ato
 	for i := range last {
 		last[i] = time.Now() // the backfill lists everything now
 	}
+	beat := p.pulse.loop("poll of " + s.Type)
+	defer beat.end()
 	for {
+		beat.work()
 		back := time.Duration(0)
 		if !small.Load() {
 			back = due(last, time.Now())
 		}
-		_, _ = p.list(ctx, s, back, q.live) // it has logged what failed; what a limit cut off comes next time
+		_, _ = p.list(ctx, s, back, q.live, beat) // it has logged what failed; what a limit cut off comes next time
+		beat.wait()
 		if wait(ctx, s.Interval) != nil {
 			return
 		}
@@ -138,11 +142,14 @@ func due(last []time.Time, now time.Time) time.Duration {
 // given up it comes back sooner, ever later while that goes on: no shorter look-back
 // would find them.
 func (p *Pipeline) backfill(ctx context.Context, s *Source, q *queue, small *atomic.Bool) {
+	beat := p.pulse.loop("backfill of " + s.Type)
+	defer beat.end()
 	again := time.Duration(0)
 	for {
+		beat.work()
 		began := time.Now()
 		ended := p.backfilling(ctx, s, q)
-		ps, err := p.list(ctx, s, 0, q.backfill)
+		ps, err := p.list(ctx, s, 0, q.backfill, beat)
 		ended()
 		next := s.Interval
 		if err == nil {
@@ -151,6 +158,7 @@ func (p *Pipeline) backfill(ctx context.Context, s *Source, q *queue, small *ato
 			again = min(max(2*again, s.Interval, 10*time.Since(began)), maxAgain)
 			next = again
 		}
+		beat.wait()
 		ps.wait(ctx)
 		if err == nil && !ps.failed.Load() {
 			again, next = 0, fullEvery
@@ -168,12 +176,15 @@ const watchWorks = 30 * time.Second
 // watch queues what the source is told of, as long as it is told.
 func (p *Pipeline) watch(ctx context.Context, s *Source, q *queue) {
 	var t tries
+	beat := p.pulse.loop("watch of " + s.Type)
+	defer beat.end()
 	for {
+		beat.wait()
 		quiet := time.AfterFunc(watchWorks, func() { p.observed.works(s, "watch") })
 		err := s.Plugin.Watch(ctx, func(splits []sdk.Split) error {
 			t = tries{}
 			p.observed.works(s, "watch")
-			return p.offer(ctx, s, p.rangeOf(s, 0), splits, &pass{announced: true}, q.live)
+			return p.offer(ctx, s, p.rangeOf(s, 0), splits, &pass{announced: true, beat: beat}, q.live)
 		})
 		quiet.Stop()
 		if err == nil || ctx.Err() != nil {
