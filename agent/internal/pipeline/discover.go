@@ -47,10 +47,11 @@ type sinkError struct{ error }
 func (e sinkError) Unwrap() error { return e.error }
 
 // list lists the splits of the last back (0: all) once, trying again while that fails.
-func (p *Pipeline) list(ctx context.Context, s *Source, back time.Duration, queue chan<- *task, beat *beat) (*pass, error) {
+// It takes at most limit new ones; 0 is no bound.
+func (p *Pipeline) list(ctx context.Context, s *Source, back time.Duration, limit int, queue chan<- *task, beat *beat) (*pass, error) {
 	var t tries
 	for {
-		ps := &pass{limit: s.MaxFiles, beat: beat}
+		ps := &pass{limit: limit, beat: beat}
 		r := p.rangeOf(s, back)
 		began := time.Now()
 		beat.wait()
@@ -112,6 +113,8 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 	defer ps.beat.wait() // for the source's next page
 	ps.seen += len(splits)
 	p.observed.passed(s, splits, queue)
+	pg := p.openPage(s, splits)
+	defer p.closePage(pg)
 	var fresh []sdk.Split
 	var known []sdk.Settled
 	for _, split := range splits {
@@ -136,7 +139,11 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 		if ps.limit > 0 && ps.taken == ps.limit {
 			return errEnough
 		}
-		if !p.claim(s, split) {
+		switch p.claim(s, split, pg) {
+		case taken:
+			continue
+		case stored:
+			known = append(known, sdk.Settled{Split: split})
 			continue
 		}
 		ps.taken++
@@ -149,7 +156,7 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 		case queue <- t:
 			ps.beat.work()
 		case <-ctx.Done():
-			p.release(t, true)
+			p.release(t, context.Cause(ctx))
 			return context.Cause(ctx)
 		}
 	}
@@ -221,25 +228,72 @@ func (p *Pipeline) isInFlight(s *Source, split sdk.Split) bool {
 	return p.inFlight[key(s, split)]
 }
 
-// claim takes a split for this pipeline; two sources of a type may list the same one.
-func (p *Pipeline) claim(s *Source, split sdk.Split) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.inFlight[key(s, split)] {
-		return false
-	}
-	p.inFlight[key(s, split)] = true
-	return true
+// A page is a part of a listing that is being offered. The ledger is asked once for all
+// of it, and its last splits may wait long for their turn: a backfill's do, behind live
+// work. What another listing brings to its end meanwhile is noted here, so that the
+// ledger's old answer does not have it read again.
+type page struct {
+	stored map[string]bool // by key of the page's splits
 }
 
-// release ends a task. Another listing may take the split again, but for one that a
-// run with Once has given up.
-func (p *Pipeline) release(t *task, again bool) {
-	if again {
-		p.mu.Lock()
-		delete(p.inFlight, key(t.source, t.split))
-		p.mu.Unlock()
+// openPage has to be called before the ledger is asked.
+func (p *Pipeline) openPage(s *Source, splits []sdk.Split) *page {
+	pg := &page{stored: make(map[string]bool, len(splits))}
+	for _, split := range splits {
+		pg.stored[key(s, split)] = false
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pages[pg] = struct{}{}
+	return pg
+}
+
+func (p *Pipeline) closePage(pg *page) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.pages, pg)
+}
+
+// claimed is what became of an attempt to claim a split.
+type claimed uint8
+
+const (
+	free   claimed = iota // it is the caller's now
+	taken                 // another listing has it
+	stored                // another listing brought it to its end since the page was opened
+)
+
+// claim takes a split for this pipeline; two sources of a type may list the same one.
+func (p *Pipeline) claim(s *Source, split sdk.Split, pg *page) claimed {
+	k := key(s, split)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.inFlight[k]:
+		return taken
+	case pg.stored[k]:
+		return stored
+	}
+	p.inFlight[k] = true
+	return free
+}
+
+// release ends a task; why is nil if its split is stored everywhere. Another listing may
+// take the split again, but for one that a run with Once has given up.
+func (p *Pipeline) release(t *task, why error) {
+	k := key(t.source, t.split)
+	p.mu.Lock()
+	if why == nil {
+		for pg := range p.pages {
+			if _, listed := pg.stored[k]; listed {
+				pg.stored[k] = true
+			}
+		}
+	}
+	if why == nil || !p.Once {
+		delete(p.inFlight, k)
+	}
+	p.mu.Unlock()
 	p.observed.released(t)
 	t.pass.tasks.Done()
 }

@@ -40,6 +40,7 @@ type fakeSource struct {
 	listings int
 	fetched  map[string]int
 	settled  map[string]error
+	settles  int // calls
 }
 
 func newSource() *fakeSource {
@@ -86,9 +87,11 @@ func (s *fakeSource) Discover(_ context.Context, r sdk.TimeRange, found func([]s
 	}
 	for page := range slices.Chunk(splits, 3) {
 		var out []sdk.Split
+		s.mu.Lock()
 		for _, id := range page {
 			out = append(out, sdk.Split{ID: id, Time: s.times[id], Bytes: 100, Pass: s.passes[id]})
 		}
+		s.mu.Unlock()
 		if err := found(out); err != nil {
 			return err
 		}
@@ -139,6 +142,7 @@ func (s *fakeSource) Settle(_ context.Context, settled []sdk.Settled) error {
 	if s.settle != nil {
 		return s.settle
 	}
+	s.settles++
 	for _, x := range settled {
 		s.settled[x.Split.ID] = x.Err
 	}

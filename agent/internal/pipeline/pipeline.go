@@ -84,7 +84,8 @@ type Pipeline struct {
 
 	mu       sync.Mutex
 	inFlight map[string]bool // by source type and split id
-	failure  error           // the first thing that stayed unread in a run with Once
+	pages    map[*page]struct{}
+	failure  error // the first thing that stayed unread in a run with Once
 
 	stats    stats
 	observed *observed
@@ -105,6 +106,7 @@ func New(c Config) *Pipeline {
 		finish:   make(chan struct{}),
 		inFlight: make(map[string]bool),
 		pulse:    newPulse(),
+		pages:    make(map[*page]struct{}),
 	}
 	p.observed = observe(&p.Config)
 	for _, s := range c.Sinks {

@@ -60,7 +60,7 @@ func (p *Pipeline) poll(ctx context.Context, s *Source, q *queue, fail func(erro
 // pollOnce lists everything, again while a listing was cut off by the source's limit.
 func (p *Pipeline) pollOnce(ctx context.Context, s *Source, q *queue, fail func(error)) {
 	for {
-		ps, err := p.list(ctx, s, 0, q.live, nil)
+		ps, err := p.list(ctx, s, 0, s.MaxFiles, q.live, nil)
 		switch {
 		case err == nil:
 			return
@@ -103,7 +103,7 @@ func (p *Pipeline) isWindowed(ctx context.Context, s *Source) (windowed bool, er
 }
 
 // pollLive lists at every interval: all of a small source, of another one as far back as
-// is due.
+// is due. A look-back that the source's limit cut off is due again at the next poll.
 func (p *Pipeline) pollLive(ctx context.Context, s *Source, q *queue, small *atomic.Bool) {
 	last := make([]time.Time, len(cadences()))
 	for i := range last {
@@ -111,13 +111,20 @@ func (p *Pipeline) pollLive(ctx context.Context, s *Source, q *queue, small *ato
 	}
 	beat := p.pulse.loop("poll of " + s.Type)
 	defer beat.end()
+	cut := false
 	for {
 		beat.work()
-		back := time.Duration(0)
-		if !small.Load() {
-			back = due(last, time.Now())
+		now := time.Now()
+		switch {
+		case small.Load():
+			_, _ = p.list(ctx, s, 0, s.MaxFiles, q.live, beat) // it has logged what failed; what a limit cut off comes next time
+		default:
+			back := due(last, now)
+			err := p.lookBack(ctx, s, back, cut, q, beat)
+			if cut = err != nil; !cut {
+				looked(last, now, back)
+			}
 		}
-		_, _ = p.list(ctx, s, back, q.live, beat) // it has logged what failed; what a limit cut off comes next time
 		beat.wait()
 		if wait(ctx, s.Interval) != nil {
 			return
@@ -125,16 +132,41 @@ func (p *Pipeline) pollLive(ctx context.Context, s *Source, q *queue, small *ato
 	}
 }
 
-// due is how far back to list now; it notes that in last.
+// lookBack lists the last back. The rest of one that was cut off comes after what is
+// new, of the same limit, so that it does not hold up the present.
+func (p *Pipeline) lookBack(ctx context.Context, s *Source, back time.Duration, cut bool, q *queue, beat *beat) error {
+	limit := s.MaxFiles
+	if cut && back > hotBack && limit > 0 {
+		ps, err := p.list(ctx, s, hotBack, limit, q.live, beat)
+		if err != nil {
+			return err
+		}
+		if limit -= ps.taken; limit == 0 {
+			return errEnough
+		}
+	}
+	_, err := p.list(ctx, s, back, limit, q.live, beat)
+	return err
+}
+
+// due is how far back to list now.
 func due(last []time.Time, now time.Time) time.Duration {
 	back := hotBack
 	for i, c := range cadences() {
 		if now.Sub(last[i]) >= c.every {
-			last[i] = now
 			back = c.back
 		}
 	}
 	return back
+}
+
+// looked notes that the last back was listed to its end, and with it what is shorter.
+func looked(last []time.Time, now time.Time, back time.Duration) {
+	for i, c := range cadences() {
+		if c.back <= back {
+			last[i] = now
+		}
+	}
 }
 
 // backfill lists everything, at the start and once a week, below the live work. It
@@ -149,7 +181,7 @@ func (p *Pipeline) backfill(ctx context.Context, s *Source, q *queue, small *ato
 		beat.work()
 		began := time.Now()
 		ended := p.backfilling(ctx, s, q)
-		ps, err := p.list(ctx, s, 0, q.backfill, beat)
+		ps, err := p.list(ctx, s, 0, s.MaxFiles, q.backfill, beat)
 		ended()
 		next := s.Interval
 		if err == nil {

@@ -11,13 +11,17 @@ import (
 )
 
 // serve runs a pipeline as a service while the test goes on, in a bubble where time
-// passes only while all wait, and drains it at the end.
-func serve(t *testing.T, c pipeline.Config, during func()) {
+// passes only while all wait, and drains it at the end. prepare makes what has to be made
+// in the bubble.
+func serve(t *testing.T, c pipeline.Config, during func(), prepare ...func()) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c.Once = false
 		if source := c.Sources[0].Plugin.(*fakeSource); source.announces {
 			source.announced = make(chan []sdk.Split) // of this bubble
+		}
+		for _, f := range prepare {
+			f()
 		}
 		p := pipeline.New(c)
 		ended := make(chan error)

@@ -6,35 +6,58 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
-// completed notes that an attempt's completion is durable in one lane. When it is in
-// all of them the split is settled, and only now the source hears of it.
-func (p *Pipeline) completed(ctx context.Context, a *attempt) {
-	a.mu.Lock()
-	a.remaining--
-	over := a.remaining == 0
-	a.mu.Unlock()
-	if !over {
-		return
+// completed notes that a batch's completions are durable in one lane. The splits that
+// are so in all of theirs are settled, and only now their sources hear of it: one call a
+// source.
+func (p *Pipeline) completed(ctx context.Context, shares []*share) {
+	var order []*Source
+	over := make(map[*Source][]*task)
+	for _, s := range shares {
+		a := s.attempt
+		if !a.completedIn() {
+			continue
+		}
+		p.observed.settled(a, p.lanes)
+		p.stats.settled.Add(1)
+		p.stats.bytes.Add(a.split.Bytes)
+		p.stats.read.Add(a.read)
+		p.stats.filtered.Add(a.filtered)
+		if over[a.source] == nil {
+			order = append(order, a.source)
+		}
+		over[a.source] = append(over[a.source], a.task)
 	}
-	p.observed.settled(a, p.lanes)
-	p.stats.settled.Add(1)
-	p.stats.bytes.Add(a.split.Bytes)
-	p.stats.read.Add(a.read)
-	p.stats.filtered.Add(a.filtered)
-	p.settle(ctx, a.task, nil)
+	for _, source := range order {
+		p.settle(ctx, source, over[source], nil)
+	}
+}
+
+// completedIn notes one more lane, and reports whether it was the last.
+func (a *attempt) completedIn() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.remaining--
+	return a.remaining == 0
 }
 
 // settleGivenUp tells the source that a split was left unread, so that it can let a
 // queue's message go back.
 func (p *Pipeline) settleGivenUp(ctx context.Context, t *task, err error) {
-	p.settle(ctx, t, err)
+	p.settle(ctx, t.source, []*task{t}, err)
 }
 
-// settle ends a task. If the source cannot be told it will list the split again, and
-// the ledger will know.
-func (p *Pipeline) settle(ctx context.Context, t *task, why error) {
-	if err := t.source.Plugin.Settle(ctx, []sdk.Settled{{Split: t.split, Err: why}}); err != nil && ctx.Err() == nil {
-		p.Log.Warn("source was not told the end of a split", "source", t.source.Type, "split", t.split.ID, "err", err)
+// settle ends tasks of one source; why is nil if their splits are stored. If the source
+// cannot be told it will list them again, and the ledger will know.
+func (p *Pipeline) settle(ctx context.Context, source *Source, tasks []*task, why error) {
+	settled := make([]sdk.Settled, len(tasks))
+	for i, t := range tasks {
+		settled[i] = sdk.Settled{Split: t.split, Err: why}
 	}
-	p.release(t, why == nil || !p.Once)
+	if err := source.Plugin.Settle(ctx, settled); err != nil && ctx.Err() == nil {
+		p.Log.Warn("source was not told the end of splits",
+			"source", source.Type, "splits", len(tasks), "first", tasks[0].split.ID, "err", err)
+	}
+	for _, t := range tasks {
+		p.release(t, why)
+	}
 }

@@ -146,9 +146,7 @@ func (l *lane) durable(ctx context.Context, b *batch) {
 	for _, pc := range b.pieces {
 		pc.lease.release()
 	}
-	for _, s := range b.completes {
-		l.p.completed(ctx, s.attempt)
-	}
+	l.p.completed(ctx, b.completes)
 }
 
 // condemn turns b's one event into a quarantine entry.
