@@ -24,7 +24,7 @@ type logSettings struct {
 // agent decodes the agent block; nil stands for an empty one.
 func (d *decoder) agent(block *hcl.Block) Agent {
 	var own agentSettings
-	s := &section{places: map[string]place{}}
+	s := newSection(hcl.Range{Filename: d.name}, false)
 	if block != nil {
 		s = d.section(block.Body, block.DefRange, describe(own), false)
 	}
@@ -80,7 +80,7 @@ func (d *decoder) plugins(blocks hcl.Blocks) []Plugin {
 		var own pluginSettings
 		s := d.section(b.Body, b.DefRange, describe(own), false)
 		s.own(&own)
-		if own.SHA256 == "" && !own.AllowUnpinned && s.complete() && !d.unpinned {
+		if own.SHA256 == "" && !own.AllowUnpinned && !s.isUncertain("sha256") && !s.isUncertain("allow_unpinned") && !d.unpinned {
 			d.fault(b.DefRange, "Plugin without a checksum", fmt.Sprintf(
 				"Run agent plugin lock, which writes the sha256 of the program of %q here, or write allow_unpinned = true to start whatever is there.",
 				b.Labels[0]))

@@ -36,15 +36,16 @@ func (d *decoder) attribute(
 	marked, diags := attr.Expr.Value(d.eval)
 	d.diags = append(d.diags, forReaders(diags, a)...)
 	if diags.HasErrors() {
-		s.failed = true
+		s.fail(path)
 		return nil, lost
 	}
 	value, marks := marked.UnmarkDeep()
 	origins := originsOf(marks)
-	d.reportMissing(s, attr.Expr, origins)
+	d.reportMissing(s, path, attr.Expr, origins)
 	switch {
 	case !value.IsWhollyKnown():
 		s.unknown = true
+		s.uncertain[path] = true
 		return nil, lost
 	case value.IsNull():
 		return nil, absent
@@ -54,21 +55,26 @@ func (d *decoder) attribute(
 	}
 	// A value from outside is not quoted: the file does not show it either.
 	hide := a.Sensitive || len(origins) > 0
-	raw, err := encode(value, a.Type, hide)
-	if err != nil {
-		s.failed = true
+	raw, errs := encode(value, a.Type, hide)
+	for _, err := range errs {
+		s.fail(path + stepOfError(err))
 		d.fault(rangeOfError(attr.Expr, err), "Wrong type", wrongType(a, err)+comesFrom(origins))
+	}
+	if raw == nil {
 		return nil, lost
 	}
 	if (a.Required || a.OneOf != "") && string(raw) == `""` {
-		s.failed = true
+		s.fail(path)
 		d.fault(attr.Expr.Range(), "Empty value", fmt.Sprintf("%q must not be empty.%s", a.Name, comesFrom(origins)))
 		return nil, lost
 	}
 	checked := a
 	checked.Sensitive = hide
 	for _, v := range checked.Check(raw) {
-		s.failed = true
+		if s.uncertain[path+v.Step] {
+			continue // it is of the wrong type
+		}
+		s.fail(path + v.Step)
 		at, _ := s.locate(path + v.Step)
 		d.fault(at, v.Summary, v.Detail+comesFrom(origins))
 	}
@@ -95,14 +101,14 @@ func forReaders(diags hcl.Diagnostics, a schema.Attribute) hcl.Diagnostics {
 }
 
 // reportMissing reports variables and credentials that are not set.
-func (d *decoder) reportMissing(s *section, expr hcl.Expression, origins []origin) {
+func (d *decoder) reportMissing(s *section, path string, expr hcl.Expression, origins []origin) {
 	for _, o := range origins {
 		if !o.missing {
 			continue
 		}
 		summary, detail := d.missing(o)
 		if d.options.Strict && !s.disabled {
-			s.failed = true
+			s.fail(path)
 			d.fault(callOf(expr, o), summary, detail)
 			continue
 		}
@@ -138,19 +144,31 @@ func textsOf(value cty.Value) []string {
 	return texts
 }
 
-// encode turns value into what travels to the plugin. hide keeps the error from
-// quoting it.
-func encode(value cty.Value, typ schema.Type, hide bool) (json.RawMessage, error) {
+// encode turns value into what travels to the plugin. hide keeps the errors from
+// quoting it. Without a value the errors say why; with one they are about elements of
+// it, in whose place nothing stands.
+func encode(value cty.Value, typ schema.Type, hide bool) (json.RawMessage, []error) {
 	switch typ {
 	case schema.Duration:
-		return encodeText(value, hide, typ, schema.ParseDuration)
+		return oneError(encodeText(value, hide, typ, schema.ParseDuration))
 	case schema.Size:
-		return encodeText(value, hide, typ, schema.ParseSize)
+		return oneError(encodeText(value, hide, typ, schema.ParseSize))
 	case schema.ListOfString:
 		return encodeList(value)
 	case schema.MapOfString:
 		return encodeMap(value)
 	}
+	return oneError(encodePrimitive(value, typ))
+}
+
+func oneError(raw json.RawMessage, err error) (json.RawMessage, []error) {
+	if err != nil {
+		return nil, []error{err}
+	}
+	return raw, nil
+}
+
+func encodePrimitive(value cty.Value, typ schema.Type) (json.RawMessage, error) {
 	converted, err := convert.Convert(value, ctyType(typ))
 	if err != nil {
 		return nil, wanted(typ)
@@ -198,32 +216,38 @@ func encodeText[T int64 | time.Duration](
 	return marshal(int64(n)), nil
 }
 
-func encodeList(value cty.Value) (json.RawMessage, error) {
+func encodeList(value cty.Value) (json.RawMessage, []error) {
 	if t := value.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
-		return nil, wanted(schema.ListOfString)
+		return nil, []error{wanted(schema.ListOfString)}
 	}
 	list := []string{}
+	var errs []error
 	for _, element := range value.Elements() {
 		text, ok := asText(element)
 		if !ok {
-			return nil, cty.IndexIntPath(len(list)).NewError(wanted(schema.String))
+			errs = append(errs, cty.IndexIntPath(len(list)).NewError(wanted(schema.String)))
 		}
 		list = append(list, text)
 	}
-	return marshal(list), nil
+	return marshal(list), errs
 }
 
-func encodeMap(value cty.Value) (json.RawMessage, error) {
+func encodeMap(value cty.Value) (json.RawMessage, []error) {
 	if t := value.Type(); !t.IsObjectType() && !t.IsMapType() {
-		return nil, wanted(schema.MapOfString)
+		return nil, []error{wanted(schema.MapOfString)}
 	}
 	m := map[string]string{}
+	var errs []error
 	for key, element := range value.Elements() {
 		text, ok := asText(element)
 		if !ok {
-			return nil, cty.IndexPath(key).NewError(wanted(schema.String))
+			errs = append(errs, cty.IndexPath(key).NewError(wanted(schema.String)))
+			continue
 		}
 		m[key.AsString()] = text
+	}
+	if len(errs) > 0 {
+		return nil, errs
 	}
 	return marshal(m), nil
 }
@@ -258,6 +282,20 @@ func ctyType(typ schema.Type) cty.Type {
 
 func wrongType(a schema.Attribute, err error) string {
 	return fmt.Sprintf("%s: %s.", strconv.Quote(a.Name), err)
+}
+
+// stepOfError leads from a list to the element that err is about; empty for the whole.
+func stepOfError(err error) string {
+	var at cty.PathError
+	if !errors.As(err, &at) || len(at.Path) == 0 {
+		return ""
+	}
+	step, ok := at.Path[0].(cty.IndexStep)
+	if !ok || step.Key.Type() != cty.Number {
+		return ""
+	}
+	i, _ := step.Key.AsBigFloat().Int64()
+	return "[" + strconv.FormatInt(i, 10) + "]"
 }
 
 // rangeOfError is the element of expr that a conversion failed at, if it says so.

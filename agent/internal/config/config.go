@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"os"
 	"strings"
 	"time"
 
@@ -136,7 +135,7 @@ func Load(file string, o Options) (*Config, Diagnostics) {
 }
 
 func readSource(file string) ([]byte, Diagnostics) {
-	src, err := os.ReadFile(file)
+	src, err := readBounded(file)
 	if err == nil {
 		return src, nil
 	}
@@ -166,18 +165,26 @@ func Parse(file string, src []byte, o Options) (*Config, Diagnostics) {
 // parse reads the file's syntax. Without it nothing else is decoded: what follows a
 // syntax error is guesswork and would be reported wrongly.
 func (d *decoder) parse() (_ hcl.Body, ok bool) {
-	var parsed *hcl.File
-	var diags hcl.Diagnostics
+	deep, parse := tooDeep, hclParser
 	if strings.HasSuffix(d.name, ".json") {
-		parsed, diags = hcljson.Parse(d.src, d.name)
-	} else {
-		parsed, diags = hclsyntax.ParseConfig(d.src, d.name, hcl.InitialPos)
+		deep, parse = tooDeepJSON, hcljson.Parse
 	}
+	if at, is := deep(d.src, d.name); is {
+		d.fault(at, "Nested too deep", fmt.Sprintf(
+			"Brackets and templates may stand within each other %d times, and the whole file may hold %d operators.", maxNesting, maxOperators))
+		d.src = nil // nothing of such a file is worth showing
+		return nil, false
+	}
+	parsed, diags := parse(d.src, d.name)
 	d.diags = append(d.diags, syntaxFaults(diags)...)
 	if diags.HasErrors() {
 		return nil, false
 	}
 	return parsed.Body, true
+}
+
+func hclParser(src []byte, name string) (*hcl.File, hcl.Diagnostics) {
+	return hclsyntax.ParseConfig(src, name, hcl.InitialPos)
 }
 
 // syntaxFaults rewrites the parsers' messages where they repeat a part of what may be a
@@ -208,10 +215,13 @@ func (d *decoder) file(body hcl.Body) *Config {
 	}})
 	d.diags = append(d.diags, diags...)
 	c := &Config{File: d.name}
-	c.Agent = d.agent(d.atMostOne(content.Blocks.OfType("agent")))
+	c.Agent = only(d, content.Blocks.OfType("agent"), d.agent)
 	c.Plugins = d.plugins(content.Blocks.OfType("plugin"))
 	d.openCatalog(c.Agent, c.Plugins)
 	pipelines := content.Blocks.OfType("pipeline")
+	for _, block := range misnamed(body, "pipeline") {
+		d.pipeline(block) // for its faults
+	}
 	if len(pipelines) == 0 && !diags.HasErrors() {
 		d.fault(content.MissingItemRange, "Missing pipeline",
 			`The file needs at least one block pipeline "name" { … } with a source and a sink.`)
@@ -242,6 +252,36 @@ func (d *decoder) atMostOne(blocks hcl.Blocks) *hcl.Block {
 			"Only one %s block is allowed here; the first is in line %d.", second.Type, blocks[0].DefRange.Start.Line))
 	}
 	return blocks[0]
+}
+
+// only decodes the only block of its type; nil stands for none. Those that should not be
+// there are decoded for their faults.
+func only[T any](d *decoder, blocks hcl.Blocks, decode func(*hcl.Block) T) T {
+	first := decode(d.atMostOne(blocks))
+	for _, extra := range blocks[min(1, len(blocks)):] {
+		decode(extra)
+	}
+	return first
+}
+
+// misnamed are the blocks of a type that takes one label but that have none or several,
+// which HCL has reported and leaves out. They get the first label, or one that is valid.
+func misnamed(body hcl.Body, typ string) hcl.Blocks {
+	native, ok := body.(*hclsyntax.Body)
+	if !ok {
+		return nil // in JSON a label is a key
+	}
+	var found hcl.Blocks
+	for _, b := range native.Blocks {
+		if b.Type != typ || len(b.Labels) == 1 {
+			continue
+		}
+		block := b.AsHCLBlock()
+		block.Labels = append(block.Labels, "unnamed")
+		block.LabelRanges = append(block.LabelRanges, block.TypeRange)
+		found = append(found, block)
+	}
+	return found
 }
 
 // unique reports labels that two blocks share.

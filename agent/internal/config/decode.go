@@ -47,6 +47,9 @@ type section struct {
 	failed bool             // something is wrong, so values is incomplete
 	// unknown says that a variable or credential is not set, so values is incomplete.
 	unknown bool
+	// uncertain are the paths of values that are missing, wrong or unknown; misnamed those
+	// of bodies, with a trailing dot, that hold names which nobody knows.
+	uncertain, misnamed map[string]bool
 	// disabled blocks may lack variables and credentials even in strict mode.
 	disabled bool
 }
@@ -73,9 +76,24 @@ func (s *section) settings(keep func(name string) bool) json.RawMessage {
 
 // section decodes the body of a block that stands at header.
 func (d *decoder) section(body hcl.Body, header hcl.Range, b schema.Block, disabled bool) *section {
-	s := &section{places: map[string]place{"": {rng: header}}, disabled: disabled}
+	s := newSection(header, disabled)
 	s.values = d.body(s, "", body, header, b)
 	return s
+}
+
+func newSection(header hcl.Range, disabled bool) *section {
+	return &section{
+		places:    map[string]place{"": {rng: header}},
+		uncertain: map[string]bool{},
+		misnamed:  map[string]bool{},
+		disabled:  disabled,
+	}
+}
+
+// fail notes that the value at path is not what will be there in the end.
+func (s *section) fail(path string) {
+	s.failed = true
+	s.uncertain[path] = true
 }
 
 // body decodes one level of a section; path leads to it, with a trailing dot.
@@ -84,7 +102,10 @@ func (d *decoder) body(
 ) map[string]json.RawMessage {
 	content, diags := body.Content(bodySchema(b))
 	d.diags = append(d.diags, diags...)
-	s.failed = s.failed || diags.HasErrors()
+	if diags.HasErrors() {
+		s.failed = true
+		s.misnamed[path] = true
+	}
 	values := map[string]json.RawMessage{}
 	given := d.attributes(s, path, values, content.Attributes, header, b.Attributes)
 	for _, bt := range b.Blocks {
@@ -151,7 +172,7 @@ func (d *decoder) attributes(
 		case outcome == present:
 			values[a.Name] = raw
 		case outcome == absent && a.Required:
-			s.failed = true
+			s.fail(path + a.Name)
 			d.fault(header, "Missing attribute", fmt.Sprintf("%q is required here.%s", a.Name, about(a.Doc)))
 		case outcome == absent && a.Default != nil:
 			values[a.Name] = a.Default
@@ -178,7 +199,7 @@ func (d *decoder) blocks(
 ) json.RawMessage {
 	if len(found) == 0 {
 		if bt.Required {
-			s.failed = true
+			s.fail(path)
 			d.fault(header, "Missing block", fmt.Sprintf("A block %s { … } is required here.%s", bt.Name, about(bt.Doc)))
 		}
 		return nil
@@ -202,7 +223,11 @@ func (d *decoder) blocks(
 		}
 		return marshal(m)
 	default:
-		return nested(path, d.atMostOne(found))
+		first := d.atMostOne(found)
+		for _, extra := range found[1:] {
+			nested(path, extra) // for its faults
+		}
+		return nested(path, first)
 	}
 }
 

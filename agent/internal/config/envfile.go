@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 )
@@ -13,7 +12,7 @@ import (
 // before a name is allowed, so that a shell can read the file too. A line that is no
 // assignment is an error that gives its number and not its text.
 func ReadEnvFile(path string) (map[string]string, error) {
-	src, err := os.ReadFile(path)
+	src, err := readBounded(path)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,8 @@
 package config
 
 import (
+	"strconv"
+
 	"github.com/hashicorp/hcl/v2"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/filter"
@@ -34,11 +36,11 @@ func (d *decoder) filter(block *hcl.Block, disabled bool) filter.Config {
 	s := d.section(block.Body, block.DefRange, describe(own), disabled)
 	s.own(&own)
 	c := filter.Config(own)
-	if !s.complete() {
-		return c
-	}
 	_, faults := filter.Compile(c)
 	for _, f := range faults {
+		if f.Index >= 0 && s.uncertain[f.Attribute+"["+strconv.Itoa(f.Index)+"]"] {
+			continue // it is no text
+		}
 		d.fault(d.filterFault(s, f), f.Summary, sentence(f.Detail))
 	}
 	return c

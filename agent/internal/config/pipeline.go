@@ -13,6 +13,7 @@ import (
 	"github.com/agext/levenshtein"
 	"github.com/hashicorp/hcl/v2"
 
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/filter"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk/schema"
 )
@@ -65,7 +66,8 @@ func (d *decoder) pipeline(block *hcl.Block) Pipeline {
 	}
 	content, diags := block.Body.Content(structure)
 	d.diags = append(d.diags, diags...)
-	s := &section{places: map[string]place{"": {rng: block.DefRange}}, failed: diags.HasErrors()}
+	s := newSection(block.DefRange, false)
+	s.failed = diags.HasErrors()
 	s.values = map[string]json.RawMessage{}
 	d.attributes(s, "", s.values, content.Attributes, block.DefRange, known.Attributes)
 	s.own(&own)
@@ -74,8 +76,8 @@ func (d *decoder) pipeline(block *hcl.Block) Pipeline {
 		Name:        block.Labels[0],
 		Description: own.Description,
 		Enabled:     own.Enabled,
-		Filter:      d.filter(d.atMostOne(content.Blocks.OfType("filter")), s.disabled),
-		Batch:       d.batch(d.atMostOne(content.Blocks.OfType("batch")), s.disabled),
+		Filter:      only(d, content.Blocks.OfType("filter"), func(b *hcl.Block) filter.Config { return d.filter(b, s.disabled) }),
+		Batch:       only(d, content.Blocks.OfType("batch"), func(b *hcl.Block) Batch { return d.batch(b, s.disabled) }),
 		Pos:         posOf(block.DefRange),
 	}
 	sources := content.Blocks.OfType(kindSource)
@@ -133,6 +135,7 @@ func (d *decoder) source(block *hcl.Block, disabled bool) Source {
 func (d *decoder) sinks(pipeline *hcl.Block, blocks hcl.Blocks, disabled bool) []Sink {
 	d.needed(pipeline, kindSink, blocks)
 	var sinks []Sink
+	enabled := false
 	ofType := map[string]int{}
 	first := map[string]int{} // line by name
 	for _, b := range blocks {
@@ -157,9 +160,10 @@ func (d *decoder) sinks(pipeline *hcl.Block, blocks hcl.Blocks, disabled bool) [
 		} else {
 			first[name] = b.DefRange.Start.Line
 		}
+		enabled = enabled || own.Enabled || s.isUncertain("enabled")
 		sinks = append(sinks, Sink{Type: typ, Name: name, Enabled: own.Enabled, Settings: settings, Pos: posOf(b.DefRange)})
 	}
-	if len(sinks) > 0 && !disabled && !slices.ContainsFunc(sinks, func(s Sink) bool { return s.Enabled }) {
+	if len(sinks) > 0 && !disabled && !enabled {
 		d.fault(pipeline.DefRange, "No enabled sink", fmt.Sprintf(
 			"Every sink of the pipeline %q is disabled; write enabled = false in the pipeline itself.", pipeline.Labels[0]))
 	}
@@ -172,8 +176,14 @@ func (d *decoder) pluginBlock(kind string, block *hcl.Block, own any, disabled b
 	typ, ownBlock := block.Labels[0], describe(own)
 	plugin, ok := d.describe(kind, typ, block.LabelRanges[0], ownBlock)
 	if !ok {
-		// Without the plugin's schema nothing can be said about what is in the block.
-		s := &section{places: map[string]place{"": {rng: block.DefRange}}, failed: true}
+		// Without the plugin's schema nothing can be said about what is in the block,
+		// but for what belongs to the agent.
+		s := newSection(block.DefRange, disabled)
+		s.failed = true
+		content, _, diags := block.Body.PartialContent(bodySchema(ownBlock))
+		d.diags = append(d.diags, diags...)
+		s.values = map[string]json.RawMessage{}
+		d.attributes(s, "", s.values, content.Attributes, block.DefRange, ownBlock.Attributes)
 		s.own(own)
 		return s, nil
 	}
@@ -182,10 +192,13 @@ func (d *decoder) pluginBlock(kind string, block *hcl.Block, own any, disabled b
 		Blocks:     slices.Concat(ownBlock.Blocks, plugin.Blocks),
 	}, disabled)
 	s.own(own)
+	settings := s.settings(func(name string) bool { return !has(ownBlock, name) })
 	if !s.complete() {
+		for _, f := range d.whatever(kind, typ, s, plugin, settings) {
+			d.pluginFault(s, f)
+		}
 		return s, nil
 	}
-	settings := s.settings(func(name string) bool { return !has(ownBlock, name) })
 	for _, f := range d.catalog.Validate(kind, typ, settings) {
 		d.pluginFault(s, f)
 	}

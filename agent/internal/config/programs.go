@@ -2,12 +2,9 @@ package config
 
 import (
 	"os"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/hashicorp/hcl/v2/hclsyntax"
-	hcljson "github.com/hashicorp/hcl/v2/json"
 )
 
 // Programs is what a file says of external plugins, read without any of them.
@@ -33,25 +30,18 @@ func ReadPrograms(file string, src []byte, o Options) (Programs, Diagnostics) {
 	o.Now = time.Now()
 	d := newDecoder(file, src, o)
 	d.unpinned = true
-	var parsed *hcl.File
-	var diags hcl.Diagnostics
-	if strings.HasSuffix(file, ".json") {
-		parsed, diags = hcljson.Parse(src, file)
-	} else {
-		parsed, diags = hclsyntax.ParseConfig(src, file, hcl.InitialPos)
-	}
-	d.diags = append(d.diags, syntaxFaults(diags)...)
-	if diags.HasErrors() {
+	body, ok := d.parse()
+	if !ok {
 		return Programs{}, d.diagnostics()
 	}
 	// Faults of other blocks are none of a plugin's business.
-	content, _, _ := parsed.Body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
+	content, _, _ := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 		{Type: "agent"},
 		{Type: "pipeline", LabelNames: []string{"name"}},
 		{Type: "plugin", LabelNames: []string{"type"}},
 	}})
 	p := Programs{
-		Agent:   d.agent(d.atMostOne(content.Blocks.OfType("agent"))),
+		Agent:   only(d, content.Blocks.OfType("agent"), d.agent),
 		Plugins: d.plugins(content.Blocks.OfType("plugin")),
 		Used:    uses(content.Blocks.OfType("pipeline")),
 	}

@@ -194,6 +194,8 @@ func (l *listing) hiddenIn(number int) []string {
 	return texts
 }
 
+const maxShown = 1000 // bytes of a line
+
 // snippet shows the first line of r.
 func (l *listing) snippet(r hcl.Range) snippet {
 	line, ok := l.line(r.Start.Line)
@@ -209,8 +211,8 @@ func (l *listing) snippet(r hcl.Range) snippet {
 	under := l.show(span{start, end})
 	after := l.show(span{end, line.end})
 	text := strings.TrimRight(before+under+after, " \t")
-	if text == "" {
-		return snippet{}
+	if text == "" || len(text) > maxShown {
+		return snippet{} // in a line of thousands of characters carets help nobody
 	}
 	return snippet{
 		text:   text,
