@@ -19,6 +19,6 @@ func builtins() []catalog.Builtin {
 		{Definition: plugin.Source("s3", version, s3.Open), Cloud: true},
 		{Definition: plugin.Source("cloudtrail_api", version, cloudtrailapi.Open), Cloud: true},
 		{Definition: plugin.Source("file", version, file.Open)},
-		{Definition: plugin.Sink("rds_direct", version, rdsdirect.Open)},
+		{Definition: plugin.Sink("rds_direct", version, rdsdirect.Open), Cloud: true},
 	}
 }

@@ -13,7 +13,7 @@
 //
 // A source or sink may have more methods than the contract asks for. The agent
 // finds them by type assertion: [Settler], [Watcher], [Windowed], [Ledger],
-// [Parallel] and [io.Closer], whose Close is called once, when every other call has
+// [Parallel], [Checker] and [io.Closer], whose Close is called once, when every other call has
 // returned. A value that wraps another one hides them, unless it has them too.
 package sdk
 

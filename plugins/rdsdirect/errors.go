@@ -65,6 +65,12 @@ func mustReconnect(err error) bool {
 	return errors.As(err, &pg) && (pg.Code == codeReadOnly || strings.HasPrefix(pg.Code, classShutdown))
 }
 
+// isLoginRefused reports whether the server did not take the user or password.
+func isLoginRefused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && strings.HasPrefix(pg.Code, classLogin)
+}
+
 // explain gives an error its class, and says in a sentence what somebody has to do
 // about one that does not pass by itself. Errors that already have a class keep it.
 //
@@ -101,6 +107,8 @@ func (s *Sink) explain(err error) error {
 // sentence is what to do about an error of the server, or "".
 func (s *Sink) sentence(pg *pgconn.PgError) string {
 	switch {
+	case strings.HasPrefix(pg.Code, classLogin) && s.settings.Auth == authIAM:
+		return fmt.Sprintf("%s refuses the IAM token of user %q (the role needs GRANT rds_iam, the agent's AWS identity rds-db:connect, and the instance IAM authentication)", s.settings.address(), s.settings.User)
 	case strings.HasPrefix(pg.Code, classLogin):
 		return fmt.Sprintf("%s refuses user %q (check user, password and sslmode; agent migrate -create-role makes a user that is missing)", s.settings.address(), s.settings.User)
 	case pg.Code == codeNoDatabase:

@@ -30,8 +30,9 @@ func poolConfig(s Settings) (*pgxpool.Config, error) {
 	config.MaxConnLifetimeJitter = maxConnJitter
 
 	conn := config.ConnConfig
-	// Never in the string: what parses strings also quotes them in errors.
-	conn.Password = s.Password
+	// Not in the string: what parses strings also quotes them in errors. The login
+	// sets it for each connection.
+	conn.Password = ""
 	// None: poolers refuse start-up parameters. Each transaction sets what it needs.
 	conn.RuntimeParams = map[string]string{}
 	// Statements without a name: poolers in transaction mode mix up named ones.

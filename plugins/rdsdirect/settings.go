@@ -16,6 +16,10 @@ type Settings struct {
 	User     string `agent:"user" default:"postgres" desc:"Role that writes. It needs no more than what agent migrate grants it, and should not own the tables."`
 	Password string `agent:"password" optional:"true" sensitive:"true" desc:"Password of the role."`
 
+	Auth           string `agent:"auth" default:"password" enum:"password,iam" desc:"iam logs in with a token of RDS that is minted for each connection from the agent's AWS credentials, instead of a password."`
+	PasswordSecret string `agent:"password_secret" optional:"true" pattern:"^(arn:[^:]+:secretsmanager:[^:]+:[0-9]{12}:secret:\\S+)?$" desc:"ARN of a secret in AWS Secrets Manager that holds the password, alone or as the member password of a JSON object. It is read again when the server refuses it."`
+	Region         string `agent:"region" optional:"true" desc:"AWS Region of the database or secret. That of the ARN, of an RDS endpoint in host, or of the environment if absent."`
+
 	SSLMode     string `agent:"sslmode" default:"verify-full" enum:"verify-full,verify-ca,require,disable" desc:"verify-full checks the server's certificate and name, verify-ca the certificate alone; require encrypts without knowing to whom; disable sends everything in clear."`
 	SSLRootCert string `agent:"sslrootcert" optional:"true" desc:"File with the certificate authorities to trust, such as Amazon's global-bundle.pem for RDS. The system's own when absent; these do not include the authority of RDS."`
 
@@ -45,6 +49,7 @@ func (s Settings) Validate() []sdk.Fault {
 			Detail:  `A group is named by a UUID such as "3f1c6f0e-9d0c-4b7e-8a52-0d6f3b1f2c11"; uuidgen makes one.`,
 		})
 	}
+	faults = append(faults, s.loginFaults()...)
 	if s.SSLRootCert != "" && s.SSLMode == "disable" {
 		faults = append(faults, sdk.Fault{
 			Path:    "sslrootcert",

@@ -62,7 +62,7 @@ func TestTheSettingsAreASchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := Settings{
-		Host: "db", Port: 5432, Database: "postgres", User: "postgres", SSLMode: "verify-full",
+		Host: "db", Port: 5432, Database: "postgres", User: "postgres", Auth: "password", SSLMode: "verify-full",
 		GroupID: testGroup.String(), SourceProduct: "cloudtrail", Writers: 4,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Settings{})); diff != "" {

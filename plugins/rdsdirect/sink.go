@@ -30,6 +30,7 @@ type Sink struct {
 	settings Settings
 	group    uuid.UUID
 	pool     *pgxpool.Pool
+	login    login
 	known    knownSchema
 }
 
@@ -51,11 +52,16 @@ func Open(ctx context.Context, s Settings) (sdk.Sink, error) {
 		// Such as a file of sslrootcert that is not there.
 		return nil, sdk.Denied(err)
 	}
+	login := newLogin(s)
+	config.BeforeConnect = func(ctx context.Context, conn *pgx.ConnConfig) (err error) {
+		conn.Password, err = login.password(ctx)
+		return err
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("make connection pool: %w", err)
 	}
-	return &Sink{settings: s, group: group, pool: pool}, nil
+	return &Sink{settings: s, group: group, pool: pool, login: login}, nil
 }
 
 // Write stores the batch in one transaction. If the outcome of the COMMIT is unknown,
@@ -133,6 +139,9 @@ func (s *Sink) inTx(ctx context.Context, f func(pgx.Tx) error) error {
 	s.known.forget()
 	if mustReconnect(err) {
 		s.pool.Reset()
+	}
+	if isLoginRefused(err) {
+		s.login.refused()
 	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		err = fmt.Errorf("%w: %w", cause, err)

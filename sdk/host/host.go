@@ -179,6 +179,14 @@ func (p *Process) Validate(ctx context.Context, settings []byte) ([]sdk.Fault, e
 	return p.control.Validate(ctx, settings)
 }
 
+// Rights asks the plugin what it has to be granted under settings.
+func (p *Process) Rights(ctx context.Context, settings []byte) ([]sdk.Right, error) {
+	return p.control.Rights(ctx, settings)
+}
+
+// Check asks the open plugin to try its access. It may only be called if Opened says so.
+func (p *Process) Check(ctx context.Context) ([]sdk.Finding, error) { return p.control.Check(ctx) }
+
 // Open opens the plugin's source or sink; it is called once. environment is set in
 // the plugin's own environment first; only built-ins get any.
 func (p *Process) Open(ctx context.Context, settings []byte, environment map[string]string) (Opened, error) {

@@ -60,6 +60,8 @@ type sickDefinition struct{}
 func (sickDefinition) Description() wire.Description {
 	return wire.Description{Kind: "sink", Type: "sick"}
 }
+func (sickDefinition) Rights([]byte) []sdk.Right { return nil }
+
 func (sickDefinition) Validate([]byte) []sdk.Fault { return nil }
 func (sickDefinition) Open(context.Context, []byte) (any, error) {
 	return oddSink(""), nil

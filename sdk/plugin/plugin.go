@@ -40,6 +40,7 @@ func ServeSink[C any](typ, version string, open func(ctx context.Context, settin
 type Definition struct {
 	description wire.Description
 	validate    func(settings []byte) []sdk.Fault
+	rights      func(settings []byte) []sdk.Right
 	open        func(ctx context.Context, settings []byte) (any, error)
 }
 
@@ -84,6 +85,16 @@ func define[C any](kind, typ, version string, open func(context.Context, C) (any
 			}
 			return nil
 		},
+		rights: func(settings []byte) []sdk.Right {
+			c := new(C)
+			if err := schema.Decode(settings, c); err != nil {
+				return nil // Validate says so
+			}
+			if g, ok := any(c).(sdk.Grantee); ok {
+				return g.Rights()
+			}
+			return nil
+		},
 		open: func(ctx context.Context, settings []byte) (any, error) {
 			c := new(C)
 			if err := schema.Decode(settings, c); err != nil {
@@ -107,12 +118,18 @@ func (d Definition) Schema() schema.Block { return d.description.Settings }
 // neither network nor disk.
 func (d Definition) Validate(settings []byte) []sdk.Fault { return d.validate(settings) }
 
+// Rights are the least that the plugin works with under settings. It touches neither
+// network nor disk.
+func (d Definition) Rights(settings []byte) []sdk.Right { return d.rights(settings) }
+
 // served adapts a Definition to the wire, which must not show in the API.
 type served struct{ d Definition }
 
 func (s served) Description() wire.Description { return s.d.description }
 
 func (s served) Validate(settings []byte) []sdk.Fault { return s.d.validate(settings) }
+
+func (s served) Rights(settings []byte) []sdk.Right { return s.d.rights(settings) }
 
 func (s served) Open(ctx context.Context, settings []byte) (any, error) {
 	return s.d.open(ctx, settings)

@@ -100,3 +100,16 @@ func (s *Sink) Features(ctx context.Context) (ledger bool, parallel int, err err
 	}
 	return p.Ledger, p.Parallel, nil
 }
+
+// Check waits for the plugin to be open and asks it to try its access. ok is false for a
+// plugin that has no checks of its own.
+func (i *instance) Check(ctx context.Context) (findings []sdk.Finding, ok bool, err error) {
+	err = i.call(ctx, func(ctx context.Context, p *running) (err error) {
+		if ok = p.Checks; !ok {
+			return nil
+		}
+		findings, err = p.Process.Check(ctx)
+		return err
+	})
+	return findings, ok, err
+}

@@ -118,6 +118,19 @@ func (c *Catalog) Validate(kind, typ string, settings json.RawMessage) []sdk.Fau
 	return c.validate(*e, settings)
 }
 
+// Rights tells the least rights that a plugin works with under valid settings. As with
+// Validate, a built-in is asked within this process.
+func (c *Catalog) Rights(kind, typ string, settings json.RawMessage) ([]sdk.Right, error) {
+	b, e, err := c.find(kind, typ)
+	if err != nil {
+		return nil, err
+	}
+	if b != nil {
+		return b.Rights(settings), nil
+	}
+	return c.rights(*e, settings)
+}
+
 // find returns the one plugin of a kind and type: a built-in, or else a program. A
 // program never takes the place of a built-in, whoever put it there.
 func (c *Catalog) find(kind, typ string) (*Builtin, *external, error) {

@@ -99,6 +99,17 @@ func (c *Catalog) validate(e external, settings json.RawMessage) []sdk.Fault {
 	return faults
 }
 
+// rights asks an external plugin what it has to be granted.
+func (c *Catalog) rights(e external, settings json.RawMessage) (rights []sdk.Right, err error) {
+	err = c.try(c.log, e.prepare, func(cmd command) error {
+		return cmd.ask(c.log, func(ctx context.Context, p *host.Process) (err error) {
+			rights, err = p.Rights(ctx, settings)
+			return err
+		})
+	})
+	return rights, err
+}
+
 // ask returns what a plugin says of itself. A program that stays the same is asked only
 // once.
 func (c *Catalog) ask(log *slog.Logger, prepare preparation) (d Description, err error) {

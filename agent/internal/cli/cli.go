@@ -40,6 +40,7 @@ func commands() []command {
 		{"", "carry events (the service)", (*Program).run},
 		{"validate", "check a configuration without touching the network", (*Program).validate},
 		{"filter", "try a pipeline's filter on files", (*Program).filter},
+		{"check", "try everything a configuration needs, live", (*Program).checkAccess},
 		{"migrate", "create or upgrade the database's tables", (*Program).migrate},
 		{"version", "print the version", (*Program).version},
 		{"quarantine", "list, show, retry or discard what is kept aside", (*Program).quarantine},

@@ -68,7 +68,13 @@ func (p *Program) migrate(args []string) int {
 
 func (p *Program) migrateOne(ctx context.Context, d database, dsn string, createRole, show bool) error {
 	if dsn == "" && !show {
+		if d.Auth == "iam" || d.Secret != "" {
+			return errors.New("the sink logs in with AWS's help, which this command does not have: name the owner with -dsn postgres://OWNER@HOST:5432/DATABASE")
+		}
 		dsn = d.dsn()
+	}
+	if createRole && d.Secret != "" {
+		return fmt.Errorf("-create-role does not know the password, which is in %s: create role %s with it yourself", d.Secret, d.User)
 	}
 	o := migrate.Options{DSN: dsn, Database: d.Database, Groups: d.groups, Writers: d.writers, CreateRoles: createRole}
 	if show {
@@ -89,6 +95,8 @@ type rdsSettings struct {
 	Database    string `json:"database"`
 	User        string `json:"user"`
 	Password    string `json:"password"`
+	Auth        string `json:"auth"`
+	Secret      string `json:"password_secret"`
 	SSLMode     string `json:"sslmode"`
 	SSLRootCert string `json:"sslrootcert"`
 	GroupID     string `json:"group_id"`
@@ -146,7 +154,7 @@ func databasesOf(cfg *config.Config) ([]database, error) {
 				found = append(found, d)
 			}
 			found[i].groups = append(found[i].groups, migrate.Group{ID: group, Name: d.GroupName})
-			found[i].writers = append(found[i].writers, migrate.Writer{User: d.User, Password: d.Password})
+			found[i].writers = append(found[i].writers, migrate.Writer{User: d.User, Password: d.Password, IAM: d.Auth == "iam"})
 		}
 	}
 	if len(found) == 0 {

@@ -49,6 +49,7 @@ type Group struct {
 type Writer struct {
 	User     string
 	Password string // empty: a role that is made has none
+	IAM      bool   // it logs in with tokens of RDS
 }
 
 // Run brings the database up to date: it moves the predecessor's tables aside,

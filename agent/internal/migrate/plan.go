@@ -78,11 +78,17 @@ func writerSteps(s state, w Writer, createRoles bool) ([]step, error) {
 	} else if exists && createRoles {
 		done += "; it existed, its password is as it was"
 	}
-	return append(steps, step{
+	grants := step{
 		title:      "grants of role " + w.User,
 		statements: []string{fmt.Sprintf(`select public.grant_writer(%s)`, quoteText(w.User))},
 		done:       done,
-	}), nil
+	}
+	if w.IAM {
+		// The role is RDS's own, so that it is missing on any other server.
+		grants.statements = append(grants.statements, fmt.Sprintf(
+			`do $$ begin if to_regrole('rds_iam') is not null then execute format('grant rds_iam to %%I', %s); end if; end $$`, quoteText(w.User)))
+	}
+	return append(steps, grants), nil
 }
 
 // createRoleStep gives the server a SCRAM verifier, so that the password is in no
@@ -92,6 +98,9 @@ func createRoleStep(w Writer) (step, error) {
 	if w.Password == "" {
 		s.statements = []string{fmt.Sprintf(`create role %s login`, quoteName(w.User))}
 		s.done += " without a password, because its sink has none"
+		if w.IAM {
+			s.done = "created role " + w.User + ", which logs in with IAM tokens"
+		}
 		return s, nil
 	}
 	verifier, err := scramVerifier(w.Password)

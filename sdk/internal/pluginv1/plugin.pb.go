@@ -323,6 +323,304 @@ func (x *Fault) GetDetail() string {
 	return ""
 }
 
+type RightsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Settings      []byte                 `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RightsRequest) Reset() {
+	*x = RightsRequest{}
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RightsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RightsRequest) ProtoMessage() {}
+
+func (x *RightsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RightsRequest.ProtoReflect.Descriptor instead.
+func (*RightsRequest) Descriptor() ([]byte, []int) {
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *RightsRequest) GetSettings() []byte {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+type RightsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Rights        []*Right               `protobuf:"bytes,1,rep,name=rights,proto3" json:"rights,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RightsResponse) Reset() {
+	*x = RightsResponse{}
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RightsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RightsResponse) ProtoMessage() {}
+
+func (x *RightsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RightsResponse.ProtoReflect.Descriptor instead.
+func (*RightsResponse) Descriptor() ([]byte, []int) {
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RightsResponse) GetRights() []*Right {
+	if x != nil {
+		return x.Rights
+	}
+	return nil
+}
+
+type Right struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "iam": a JSON statement of an AWS policy; "postgresql": an SQL statement.
+	System        string `protobuf:"bytes,1,opt,name=system,proto3" json:"system,omitempty"`
+	Comment       string `protobuf:"bytes,2,opt,name=comment,proto3" json:"comment,omitempty"`
+	Statement     string `protobuf:"bytes,3,opt,name=statement,proto3" json:"statement,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Right) Reset() {
+	*x = Right{}
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Right) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Right) ProtoMessage() {}
+
+func (x *Right) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Right.ProtoReflect.Descriptor instead.
+func (*Right) Descriptor() ([]byte, []int) {
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Right) GetSystem() string {
+	if x != nil {
+		return x.System
+	}
+	return ""
+}
+
+func (x *Right) GetComment() string {
+	if x != nil {
+		return x.Comment
+	}
+	return ""
+}
+
+func (x *Right) GetStatement() string {
+	if x != nil {
+		return x.Statement
+	}
+	return ""
+}
+
+type CheckRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRequest) Reset() {
+	*x = CheckRequest{}
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRequest) ProtoMessage() {}
+
+func (x *CheckRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRequest.ProtoReflect.Descriptor instead.
+func (*CheckRequest) Descriptor() ([]byte, []int) {
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
+}
+
+type CheckResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Findings      []*Finding             `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckResponse) Reset() {
+	*x = CheckResponse{}
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckResponse) ProtoMessage() {}
+
+func (x *CheckResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckResponse.ProtoReflect.Descriptor instead.
+func (*CheckResponse) Descriptor() ([]byte, []int) {
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CheckResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+type Finding struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Subject string                 `protobuf:"bytes,1,opt,name=subject,proto3" json:"subject,omitempty"`
+	// 0 ok, 1 warning, 2 failed.
+	State         uint32 `protobuf:"varint,2,opt,name=state,proto3" json:"state,omitempty"`
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	Fix           string `protobuf:"bytes,4,opt,name=fix,proto3" json:"fix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Finding) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+func (x *Finding) GetState() uint32 {
+	if x != nil {
+		return x.State
+	}
+	return 0
+}
+
+func (x *Finding) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *Finding) GetFix() string {
+	if x != nil {
+		return x.Fix
+	}
+	return ""
+}
+
 type OpenRequest struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Settings []byte                 `protobuf:"bytes,1,opt,name=settings,proto3" json:"settings,omitempty"`
@@ -335,7 +633,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -347,7 +645,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -360,7 +658,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *OpenRequest) GetSettings() []byte {
@@ -382,7 +680,7 @@ type OpenResponse struct {
 	// How many calls of Write at a time serve the sink best.
 	Parallel int32 `protobuf:"varint,1,opt,name=parallel,proto3" json:"parallel,omitempty"`
 	// What this open value can do: "settle", "watch" and "windowed" for sources;
-	// "ledger" and "parallel" for sinks.
+	// "ledger" and "parallel" for sinks; "check" for both.
 	Features      []string `protobuf:"bytes,2,rep,name=features,proto3" json:"features,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -390,7 +688,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -402,7 +700,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -415,7 +713,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *OpenResponse) GetParallel() int32 {
@@ -440,7 +738,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -452,7 +750,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -465,7 +763,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 type CloseResponse struct {
@@ -476,7 +774,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -488,7 +786,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -501,7 +799,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 type DiscoverRequest struct {
@@ -515,7 +813,7 @@ type DiscoverRequest struct {
 
 func (x *DiscoverRequest) Reset() {
 	*x = DiscoverRequest{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -527,7 +825,7 @@ func (x *DiscoverRequest) String() string {
 func (*DiscoverRequest) ProtoMessage() {}
 
 func (x *DiscoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -540,7 +838,7 @@ func (x *DiscoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoverRequest.ProtoReflect.Descriptor instead.
 func (*DiscoverRequest) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DiscoverRequest) GetSince() int64 {
@@ -566,7 +864,7 @@ type DiscoverResponse struct {
 
 func (x *DiscoverResponse) Reset() {
 	*x = DiscoverResponse{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +876,7 @@ func (x *DiscoverResponse) String() string {
 func (*DiscoverResponse) ProtoMessage() {}
 
 func (x *DiscoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +889,7 @@ func (x *DiscoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiscoverResponse.ProtoReflect.Descriptor instead.
 func (*DiscoverResponse) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DiscoverResponse) GetSplits() []*Split {
@@ -615,7 +913,7 @@ type Split struct {
 
 func (x *Split) Reset() {
 	*x = Split{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -627,7 +925,7 @@ func (x *Split) String() string {
 func (*Split) ProtoMessage() {}
 
 func (x *Split) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -640,7 +938,7 @@ func (x *Split) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Split.ProtoReflect.Descriptor instead.
 func (*Split) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Split) GetId() string {
@@ -680,7 +978,7 @@ type FetchRequest struct {
 
 func (x *FetchRequest) Reset() {
 	*x = FetchRequest{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -692,7 +990,7 @@ func (x *FetchRequest) String() string {
 func (*FetchRequest) ProtoMessage() {}
 
 func (x *FetchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -705,7 +1003,7 @@ func (x *FetchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchRequest.ProtoReflect.Descriptor instead.
 func (*FetchRequest) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *FetchRequest) GetSplit() *Split {
@@ -724,7 +1022,7 @@ type FetchResponse struct {
 
 func (x *FetchResponse) Reset() {
 	*x = FetchResponse{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -736,7 +1034,7 @@ func (x *FetchResponse) String() string {
 func (*FetchResponse) ProtoMessage() {}
 
 func (x *FetchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -749,7 +1047,7 @@ func (x *FetchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FetchResponse.ProtoReflect.Descriptor instead.
 func (*FetchResponse) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *FetchResponse) GetEvents() []*Event {
@@ -780,7 +1078,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -792,7 +1090,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[14]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -805,7 +1103,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Event) GetId() string {
@@ -894,7 +1192,7 @@ type SettleRequest struct {
 
 func (x *SettleRequest) Reset() {
 	*x = SettleRequest{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +1204,7 @@ func (x *SettleRequest) String() string {
 func (*SettleRequest) ProtoMessage() {}
 
 func (x *SettleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +1217,7 @@ func (x *SettleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleRequest.ProtoReflect.Descriptor instead.
 func (*SettleRequest) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SettleRequest) GetSettled() []*Settled {
@@ -941,7 +1239,7 @@ type Settled struct {
 
 func (x *Settled) Reset() {
 	*x = Settled{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -953,7 +1251,7 @@ func (x *Settled) String() string {
 func (*Settled) ProtoMessage() {}
 
 func (x *Settled) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[16]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -966,7 +1264,7 @@ func (x *Settled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Settled.ProtoReflect.Descriptor instead.
 func (*Settled) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{16}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Settled) GetSplit() *Split {
@@ -998,7 +1296,7 @@ type SettleResponse struct {
 
 func (x *SettleResponse) Reset() {
 	*x = SettleResponse{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1308,7 @@ func (x *SettleResponse) String() string {
 func (*SettleResponse) ProtoMessage() {}
 
 func (x *SettleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[17]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1321,7 @@ func (x *SettleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SettleResponse.ProtoReflect.Descriptor instead.
 func (*SettleResponse) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
 }
 
 type WatchRequest struct {
@@ -1034,7 +1332,7 @@ type WatchRequest struct {
 
 func (x *WatchRequest) Reset() {
 	*x = WatchRequest{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1046,7 +1344,7 @@ func (x *WatchRequest) String() string {
 func (*WatchRequest) ProtoMessage() {}
 
 func (x *WatchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[18]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1059,7 +1357,7 @@ func (x *WatchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRequest.ProtoReflect.Descriptor instead.
 func (*WatchRequest) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
 }
 
 type WatchResponse struct {
@@ -1071,7 +1369,7 @@ type WatchResponse struct {
 
 func (x *WatchResponse) Reset() {
 	*x = WatchResponse{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1381,7 @@ func (x *WatchResponse) String() string {
 func (*WatchResponse) ProtoMessage() {}
 
 func (x *WatchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[19]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1394,7 @@ func (x *WatchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchResponse.ProtoReflect.Descriptor instead.
 func (*WatchResponse) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{19}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WatchResponse) GetSplits() []*Split {
@@ -1119,7 +1417,7 @@ type WriteRequest struct {
 
 func (x *WriteRequest) Reset() {
 	*x = WriteRequest{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1131,7 +1429,7 @@ func (x *WriteRequest) String() string {
 func (*WriteRequest) ProtoMessage() {}
 
 func (x *WriteRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[20]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1144,7 +1442,7 @@ func (x *WriteRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteRequest.ProtoReflect.Descriptor instead.
 func (*WriteRequest) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{20}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WriteRequest) GetPipeline() string {
@@ -1193,7 +1491,7 @@ type Span struct {
 
 func (x *Span) Reset() {
 	*x = Span{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1503,7 @@ func (x *Span) String() string {
 func (*Span) ProtoMessage() {}
 
 func (x *Span) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[21]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1516,7 @@ func (x *Span) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Span.ProtoReflect.Descriptor instead.
 func (*Span) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{21}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Span) GetSource() string {
@@ -1261,7 +1559,7 @@ type Completion struct {
 
 func (x *Completion) Reset() {
 	*x = Completion{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1571,7 @@ func (x *Completion) String() string {
 func (*Completion) ProtoMessage() {}
 
 func (x *Completion) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[22]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1584,7 @@ func (x *Completion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Completion.ProtoReflect.Descriptor instead.
 func (*Completion) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{22}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Completion) GetSource() string {
@@ -1373,7 +1671,7 @@ type Quarantined struct {
 
 func (x *Quarantined) Reset() {
 	*x = Quarantined{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1385,7 +1683,7 @@ func (x *Quarantined) String() string {
 func (*Quarantined) ProtoMessage() {}
 
 func (x *Quarantined) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[23]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1398,7 +1696,7 @@ func (x *Quarantined) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Quarantined.ProtoReflect.Descriptor instead.
 func (*Quarantined) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{23}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Quarantined) GetSource() string {
@@ -1454,7 +1752,7 @@ type WriteResponse struct {
 
 func (x *WriteResponse) Reset() {
 	*x = WriteResponse{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1466,7 +1764,7 @@ func (x *WriteResponse) String() string {
 func (*WriteResponse) ProtoMessage() {}
 
 func (x *WriteResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[24]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1479,7 +1777,7 @@ func (x *WriteResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WriteResponse.ProtoReflect.Descriptor instead.
 func (*WriteResponse) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{24}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *WriteResponse) GetRejected() []*Reject {
@@ -1506,7 +1804,7 @@ type Reject struct {
 
 func (x *Reject) Reset() {
 	*x = Reject{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1518,7 +1816,7 @@ func (x *Reject) String() string {
 func (*Reject) ProtoMessage() {}
 
 func (x *Reject) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[25]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1531,7 +1829,7 @@ func (x *Reject) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reject.ProtoReflect.Descriptor instead.
 func (*Reject) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{25}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Reject) GetIndex() int64 {
@@ -1560,7 +1858,7 @@ type DoneRequest struct {
 
 func (x *DoneRequest) Reset() {
 	*x = DoneRequest{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1870,7 @@ func (x *DoneRequest) String() string {
 func (*DoneRequest) ProtoMessage() {}
 
 func (x *DoneRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[26]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1883,7 @@ func (x *DoneRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoneRequest.ProtoReflect.Descriptor instead.
 func (*DoneRequest) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{26}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DoneRequest) GetPipeline() string {
@@ -1626,7 +1924,7 @@ type DoneResponse struct {
 
 func (x *DoneResponse) Reset() {
 	*x = DoneResponse{}
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1638,7 +1936,7 @@ func (x *DoneResponse) String() string {
 func (*DoneResponse) ProtoMessage() {}
 
 func (x *DoneResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[27]
+	mi := &file_agent_plugin_v1_plugin_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1651,7 +1949,7 @@ func (x *DoneResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DoneResponse.ProtoReflect.Descriptor instead.
 func (*DoneResponse) Descriptor() ([]byte, []int) {
-	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{27}
+	return file_agent_plugin_v1_plugin_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *DoneResponse) GetStates() []uint32 {
@@ -1684,7 +1982,23 @@ const file_agent_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x05Fault\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x18\n" +
 	"\asummary\x18\x02 \x01(\tR\asummary\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xba\x01\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"+\n" +
+	"\rRightsRequest\x12\x1a\n" +
+	"\bsettings\x18\x01 \x01(\fR\bsettings\"@\n" +
+	"\x0eRightsResponse\x12.\n" +
+	"\x06rights\x18\x01 \x03(\v2\x16.agent.plugin.v1.RightR\x06rights\"W\n" +
+	"\x05Right\x12\x16\n" +
+	"\x06system\x18\x01 \x01(\tR\x06system\x12\x18\n" +
+	"\acomment\x18\x02 \x01(\tR\acomment\x12\x1c\n" +
+	"\tstatement\x18\x03 \x01(\tR\tstatement\"\x0e\n" +
+	"\fCheckRequest\"E\n" +
+	"\rCheckResponse\x124\n" +
+	"\bfindings\x18\x01 \x03(\v2\x18.agent.plugin.v1.FindingR\bfindings\"c\n" +
+	"\aFinding\x12\x18\n" +
+	"\asubject\x18\x01 \x01(\tR\asubject\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\rR\x05state\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x10\n" +
+	"\x03fix\x18\x04 \x01(\tR\x03fix\"\xba\x01\n" +
 	"\vOpenRequest\x12\x1a\n" +
 	"\bsettings\x18\x01 \x01(\fR\bsettings\x12O\n" +
 	"\venvironment\x18\x02 \x03(\v2-.agent.plugin.v1.OpenRequest.EnvironmentEntryR\venvironment\x1a>\n" +
@@ -1778,11 +2092,13 @@ const file_agent_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06filter\x18\x03 \x01(\tR\x06filter\x12\x16\n" +
 	"\x06splits\x18\x04 \x03(\tR\x06splits\"&\n" +
 	"\fDoneResponse\x12\x16\n" +
-	"\x06states\x18\x01 \x03(\rR\x06states2\xb8\x02\n" +
+	"\x06states\x18\x01 \x03(\rR\x06states2\xcb\x03\n" +
 	"\aControl\x12O\n" +
 	"\bDescribe\x12 .agent.plugin.v1.DescribeRequest\x1a!.agent.plugin.v1.DescribeResponse\x12O\n" +
-	"\bValidate\x12 .agent.plugin.v1.ValidateRequest\x1a!.agent.plugin.v1.ValidateResponse\x12C\n" +
+	"\bValidate\x12 .agent.plugin.v1.ValidateRequest\x1a!.agent.plugin.v1.ValidateResponse\x12I\n" +
+	"\x06Rights\x12\x1e.agent.plugin.v1.RightsRequest\x1a\x1f.agent.plugin.v1.RightsResponse\x12C\n" +
 	"\x04Open\x12\x1c.agent.plugin.v1.OpenRequest\x1a\x1d.agent.plugin.v1.OpenResponse\x12F\n" +
+	"\x05Check\x12\x1d.agent.plugin.v1.CheckRequest\x1a\x1e.agent.plugin.v1.CheckResponse\x12F\n" +
 	"\x05Close\x12\x1d.agent.plugin.v1.CloseRequest\x1a\x1e.agent.plugin.v1.CloseResponse2\xba\x02\n" +
 	"\x06Source\x12Q\n" +
 	"\bDiscover\x12 .agent.plugin.v1.DiscoverRequest\x1a!.agent.plugin.v1.DiscoverResponse0\x01\x12H\n" +
@@ -1805,78 +2121,90 @@ func file_agent_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_agent_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_agent_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_agent_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_agent_plugin_v1_plugin_proto_goTypes = []any{
 	(*DescribeRequest)(nil),  // 0: agent.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil), // 1: agent.plugin.v1.DescribeResponse
 	(*ValidateRequest)(nil),  // 2: agent.plugin.v1.ValidateRequest
 	(*ValidateResponse)(nil), // 3: agent.plugin.v1.ValidateResponse
 	(*Fault)(nil),            // 4: agent.plugin.v1.Fault
-	(*OpenRequest)(nil),      // 5: agent.plugin.v1.OpenRequest
-	(*OpenResponse)(nil),     // 6: agent.plugin.v1.OpenResponse
-	(*CloseRequest)(nil),     // 7: agent.plugin.v1.CloseRequest
-	(*CloseResponse)(nil),    // 8: agent.plugin.v1.CloseResponse
-	(*DiscoverRequest)(nil),  // 9: agent.plugin.v1.DiscoverRequest
-	(*DiscoverResponse)(nil), // 10: agent.plugin.v1.DiscoverResponse
-	(*Split)(nil),            // 11: agent.plugin.v1.Split
-	(*FetchRequest)(nil),     // 12: agent.plugin.v1.FetchRequest
-	(*FetchResponse)(nil),    // 13: agent.plugin.v1.FetchResponse
-	(*Event)(nil),            // 14: agent.plugin.v1.Event
-	(*SettleRequest)(nil),    // 15: agent.plugin.v1.SettleRequest
-	(*Settled)(nil),          // 16: agent.plugin.v1.Settled
-	(*SettleResponse)(nil),   // 17: agent.plugin.v1.SettleResponse
-	(*WatchRequest)(nil),     // 18: agent.plugin.v1.WatchRequest
-	(*WatchResponse)(nil),    // 19: agent.plugin.v1.WatchResponse
-	(*WriteRequest)(nil),     // 20: agent.plugin.v1.WriteRequest
-	(*Span)(nil),             // 21: agent.plugin.v1.Span
-	(*Completion)(nil),       // 22: agent.plugin.v1.Completion
-	(*Quarantined)(nil),      // 23: agent.plugin.v1.Quarantined
-	(*WriteResponse)(nil),    // 24: agent.plugin.v1.WriteResponse
-	(*Reject)(nil),           // 25: agent.plugin.v1.Reject
-	(*DoneRequest)(nil),      // 26: agent.plugin.v1.DoneRequest
-	(*DoneResponse)(nil),     // 27: agent.plugin.v1.DoneResponse
-	nil,                      // 28: agent.plugin.v1.OpenRequest.EnvironmentEntry
+	(*RightsRequest)(nil),    // 5: agent.plugin.v1.RightsRequest
+	(*RightsResponse)(nil),   // 6: agent.plugin.v1.RightsResponse
+	(*Right)(nil),            // 7: agent.plugin.v1.Right
+	(*CheckRequest)(nil),     // 8: agent.plugin.v1.CheckRequest
+	(*CheckResponse)(nil),    // 9: agent.plugin.v1.CheckResponse
+	(*Finding)(nil),          // 10: agent.plugin.v1.Finding
+	(*OpenRequest)(nil),      // 11: agent.plugin.v1.OpenRequest
+	(*OpenResponse)(nil),     // 12: agent.plugin.v1.OpenResponse
+	(*CloseRequest)(nil),     // 13: agent.plugin.v1.CloseRequest
+	(*CloseResponse)(nil),    // 14: agent.plugin.v1.CloseResponse
+	(*DiscoverRequest)(nil),  // 15: agent.plugin.v1.DiscoverRequest
+	(*DiscoverResponse)(nil), // 16: agent.plugin.v1.DiscoverResponse
+	(*Split)(nil),            // 17: agent.plugin.v1.Split
+	(*FetchRequest)(nil),     // 18: agent.plugin.v1.FetchRequest
+	(*FetchResponse)(nil),    // 19: agent.plugin.v1.FetchResponse
+	(*Event)(nil),            // 20: agent.plugin.v1.Event
+	(*SettleRequest)(nil),    // 21: agent.plugin.v1.SettleRequest
+	(*Settled)(nil),          // 22: agent.plugin.v1.Settled
+	(*SettleResponse)(nil),   // 23: agent.plugin.v1.SettleResponse
+	(*WatchRequest)(nil),     // 24: agent.plugin.v1.WatchRequest
+	(*WatchResponse)(nil),    // 25: agent.plugin.v1.WatchResponse
+	(*WriteRequest)(nil),     // 26: agent.plugin.v1.WriteRequest
+	(*Span)(nil),             // 27: agent.plugin.v1.Span
+	(*Completion)(nil),       // 28: agent.plugin.v1.Completion
+	(*Quarantined)(nil),      // 29: agent.plugin.v1.Quarantined
+	(*WriteResponse)(nil),    // 30: agent.plugin.v1.WriteResponse
+	(*Reject)(nil),           // 31: agent.plugin.v1.Reject
+	(*DoneRequest)(nil),      // 32: agent.plugin.v1.DoneRequest
+	(*DoneResponse)(nil),     // 33: agent.plugin.v1.DoneResponse
+	nil,                      // 34: agent.plugin.v1.OpenRequest.EnvironmentEntry
 }
 var file_agent_plugin_v1_plugin_proto_depIdxs = []int32{
 	4,  // 0: agent.plugin.v1.ValidateResponse.faults:type_name -> agent.plugin.v1.Fault
-	28, // 1: agent.plugin.v1.OpenRequest.environment:type_name -> agent.plugin.v1.OpenRequest.EnvironmentEntry
-	11, // 2: agent.plugin.v1.DiscoverResponse.splits:type_name -> agent.plugin.v1.Split
-	11, // 3: agent.plugin.v1.FetchRequest.split:type_name -> agent.plugin.v1.Split
-	14, // 4: agent.plugin.v1.FetchResponse.events:type_name -> agent.plugin.v1.Event
-	16, // 5: agent.plugin.v1.SettleRequest.settled:type_name -> agent.plugin.v1.Settled
-	11, // 6: agent.plugin.v1.Settled.split:type_name -> agent.plugin.v1.Split
-	11, // 7: agent.plugin.v1.WatchResponse.splits:type_name -> agent.plugin.v1.Split
-	14, // 8: agent.plugin.v1.WriteRequest.events:type_name -> agent.plugin.v1.Event
-	21, // 9: agent.plugin.v1.WriteRequest.spans:type_name -> agent.plugin.v1.Span
-	22, // 10: agent.plugin.v1.WriteRequest.completed:type_name -> agent.plugin.v1.Completion
-	23, // 11: agent.plugin.v1.WriteRequest.quarantine:type_name -> agent.plugin.v1.Quarantined
-	11, // 12: agent.plugin.v1.Completion.split:type_name -> agent.plugin.v1.Split
-	25, // 13: agent.plugin.v1.WriteResponse.rejected:type_name -> agent.plugin.v1.Reject
-	0,  // 14: agent.plugin.v1.Control.Describe:input_type -> agent.plugin.v1.DescribeRequest
-	2,  // 15: agent.plugin.v1.Control.Validate:input_type -> agent.plugin.v1.ValidateRequest
-	5,  // 16: agent.plugin.v1.Control.Open:input_type -> agent.plugin.v1.OpenRequest
-	7,  // 17: agent.plugin.v1.Control.Close:input_type -> agent.plugin.v1.CloseRequest
-	9,  // 18: agent.plugin.v1.Source.Discover:input_type -> agent.plugin.v1.DiscoverRequest
-	12, // 19: agent.plugin.v1.Source.Fetch:input_type -> agent.plugin.v1.FetchRequest
-	15, // 20: agent.plugin.v1.Source.Settle:input_type -> agent.plugin.v1.SettleRequest
-	18, // 21: agent.plugin.v1.Source.Watch:input_type -> agent.plugin.v1.WatchRequest
-	20, // 22: agent.plugin.v1.Sink.Write:input_type -> agent.plugin.v1.WriteRequest
-	26, // 23: agent.plugin.v1.Sink.Done:input_type -> agent.plugin.v1.DoneRequest
-	1,  // 24: agent.plugin.v1.Control.Describe:output_type -> agent.plugin.v1.DescribeResponse
-	3,  // 25: agent.plugin.v1.Control.Validate:output_type -> agent.plugin.v1.ValidateResponse
-	6,  // 26: agent.plugin.v1.Control.Open:output_type -> agent.plugin.v1.OpenResponse
-	8,  // 27: agent.plugin.v1.Control.Close:output_type -> agent.plugin.v1.CloseResponse
-	10, // 28: agent.plugin.v1.Source.Discover:output_type -> agent.plugin.v1.DiscoverResponse
-	13, // 29: agent.plugin.v1.Source.Fetch:output_type -> agent.plugin.v1.FetchResponse
-	17, // 30: agent.plugin.v1.Source.Settle:output_type -> agent.plugin.v1.SettleResponse
-	19, // 31: agent.plugin.v1.Source.Watch:output_type -> agent.plugin.v1.WatchResponse
-	24, // 32: agent.plugin.v1.Sink.Write:output_type -> agent.plugin.v1.WriteResponse
-	27, // 33: agent.plugin.v1.Sink.Done:output_type -> agent.plugin.v1.DoneResponse
-	24, // [24:34] is the sub-list for method output_type
-	14, // [14:24] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	7,  // 1: agent.plugin.v1.RightsResponse.rights:type_name -> agent.plugin.v1.Right
+	10, // 2: agent.plugin.v1.CheckResponse.findings:type_name -> agent.plugin.v1.Finding
+	34, // 3: agent.plugin.v1.OpenRequest.environment:type_name -> agent.plugin.v1.OpenRequest.EnvironmentEntry
+	17, // 4: agent.plugin.v1.DiscoverResponse.splits:type_name -> agent.plugin.v1.Split
+	17, // 5: agent.plugin.v1.FetchRequest.split:type_name -> agent.plugin.v1.Split
+	20, // 6: agent.plugin.v1.FetchResponse.events:type_name -> agent.plugin.v1.Event
+	22, // 7: agent.plugin.v1.SettleRequest.settled:type_name -> agent.plugin.v1.Settled
+	17, // 8: agent.plugin.v1.Settled.split:type_name -> agent.plugin.v1.Split
+	17, // 9: agent.plugin.v1.WatchResponse.splits:type_name -> agent.plugin.v1.Split
+	20, // 10: agent.plugin.v1.WriteRequest.events:type_name -> agent.plugin.v1.Event
+	27, // 11: agent.plugin.v1.WriteRequest.spans:type_name -> agent.plugin.v1.Span
+	28, // 12: agent.plugin.v1.WriteRequest.completed:type_name -> agent.plugin.v1.Completion
+	29, // 13: agent.plugin.v1.WriteRequest.quarantine:type_name -> agent.plugin.v1.Quarantined
+	17, // 14: agent.plugin.v1.Completion.split:type_name -> agent.plugin.v1.Split
+	31, // 15: agent.plugin.v1.WriteResponse.rejected:type_name -> agent.plugin.v1.Reject
+	0,  // 16: agent.plugin.v1.Control.Describe:input_type -> agent.plugin.v1.DescribeRequest
+	2,  // 17: agent.plugin.v1.Control.Validate:input_type -> agent.plugin.v1.ValidateRequest
+	5,  // 18: agent.plugin.v1.Control.Rights:input_type -> agent.plugin.v1.RightsRequest
+	11, // 19: agent.plugin.v1.Control.Open:input_type -> agent.plugin.v1.OpenRequest
+	8,  // 20: agent.plugin.v1.Control.Check:input_type -> agent.plugin.v1.CheckRequest
+	13, // 21: agent.plugin.v1.Control.Close:input_type -> agent.plugin.v1.CloseRequest
+	15, // 22: agent.plugin.v1.Source.Discover:input_type -> agent.plugin.v1.DiscoverRequest
+	18, // 23: agent.plugin.v1.Source.Fetch:input_type -> agent.plugin.v1.FetchRequest
+	21, // 24: agent.plugin.v1.Source.Settle:input_type -> agent.plugin.v1.SettleRequest
+	24, // 25: agent.plugin.v1.Source.Watch:input_type -> agent.plugin.v1.WatchRequest
+	26, // 26: agent.plugin.v1.Sink.Write:input_type -> agent.plugin.v1.WriteRequest
+	32, // 27: agent.plugin.v1.Sink.Done:input_type -> agent.plugin.v1.DoneRequest
+	1,  // 28: agent.plugin.v1.Control.Describe:output_type -> agent.plugin.v1.DescribeResponse
+	3,  // 29: agent.plugin.v1.Control.Validate:output_type -> agent.plugin.v1.ValidateResponse
+	6,  // 30: agent.plugin.v1.Control.Rights:output_type -> agent.plugin.v1.RightsResponse
+	12, // 31: agent.plugin.v1.Control.Open:output_type -> agent.plugin.v1.OpenResponse
+	9,  // 32: agent.plugin.v1.Control.Check:output_type -> agent.plugin.v1.CheckResponse
+	14, // 33: agent.plugin.v1.Control.Close:output_type -> agent.plugin.v1.CloseResponse
+	16, // 34: agent.plugin.v1.Source.Discover:output_type -> agent.plugin.v1.DiscoverResponse
+	19, // 35: agent.plugin.v1.Source.Fetch:output_type -> agent.plugin.v1.FetchResponse
+	23, // 36: agent.plugin.v1.Source.Settle:output_type -> agent.plugin.v1.SettleResponse
+	25, // 37: agent.plugin.v1.Source.Watch:output_type -> agent.plugin.v1.WatchResponse
+	30, // 38: agent.plugin.v1.Sink.Write:output_type -> agent.plugin.v1.WriteResponse
+	33, // 39: agent.plugin.v1.Sink.Done:output_type -> agent.plugin.v1.DoneResponse
+	28, // [28:40] is the sub-list for method output_type
+	16, // [16:28] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_agent_plugin_v1_plugin_proto_init() }
@@ -1890,7 +2218,7 @@ func file_agent_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_agent_plugin_v1_plugin_proto_rawDesc), len(file_agent_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   3,
 		},

@@ -32,7 +32,9 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Control_Describe_FullMethodName = "/agent.plugin.v1.Control/Describe"
 	Control_Validate_FullMethodName = "/agent.plugin.v1.Control/Validate"
+	Control_Rights_FullMethodName   = "/agent.plugin.v1.Control/Rights"
 	Control_Open_FullMethodName     = "/agent.plugin.v1.Control/Open"
+	Control_Check_FullMethodName    = "/agent.plugin.v1.Control/Check"
 	Control_Close_FullMethodName    = "/agent.plugin.v1.Control/Close"
 )
 
@@ -46,8 +48,13 @@ type ControlClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	// Validate checks settings beyond what the schema says, without network or disk.
 	Validate(ctx context.Context, in *ValidateRequest, opts ...grpc.CallOption) (*ValidateResponse, error)
+	// Rights tells the least rights that the plugin works with under these settings,
+	// without network or disk. A plugin that does not serve it needs none that it knows of.
+	Rights(ctx context.Context, in *RightsRequest, opts ...grpc.CallOption) (*RightsResponse, error)
 	// Open is called once, before any call of Source or Sink.
 	Open(ctx context.Context, in *OpenRequest, opts ...grpc.CallOption) (*OpenResponse, error)
+	// Check tries the plugin's access to what it reads or writes; feature "check" of Open.
+	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
 	// Close is called once, after the last call of Source or Sink has returned.
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error)
 }
@@ -80,10 +87,30 @@ func (c *controlClient) Validate(ctx context.Context, in *ValidateRequest, opts 
 	return out, nil
 }
 
+func (c *controlClient) Rights(ctx context.Context, in *RightsRequest, opts ...grpc.CallOption) (*RightsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RightsResponse)
+	err := c.cc.Invoke(ctx, Control_Rights_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *controlClient) Open(ctx context.Context, in *OpenRequest, opts ...grpc.CallOption) (*OpenResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(OpenResponse)
 	err := c.cc.Invoke(ctx, Control_Open_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *controlClient) Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckResponse)
+	err := c.cc.Invoke(ctx, Control_Check_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,8 +137,13 @@ type ControlServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	// Validate checks settings beyond what the schema says, without network or disk.
 	Validate(context.Context, *ValidateRequest) (*ValidateResponse, error)
+	// Rights tells the least rights that the plugin works with under these settings,
+	// without network or disk. A plugin that does not serve it needs none that it knows of.
+	Rights(context.Context, *RightsRequest) (*RightsResponse, error)
 	// Open is called once, before any call of Source or Sink.
 	Open(context.Context, *OpenRequest) (*OpenResponse, error)
+	// Check tries the plugin's access to what it reads or writes; feature "check" of Open.
+	Check(context.Context, *CheckRequest) (*CheckResponse, error)
 	// Close is called once, after the last call of Source or Sink has returned.
 	Close(context.Context, *CloseRequest) (*CloseResponse, error)
 	mustEmbedUnimplementedControlServer()
@@ -130,8 +162,14 @@ func (UnimplementedControlServer) Describe(context.Context, *DescribeRequest) (*
 func (UnimplementedControlServer) Validate(context.Context, *ValidateRequest) (*ValidateResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Validate not implemented")
 }
+func (UnimplementedControlServer) Rights(context.Context, *RightsRequest) (*RightsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Rights not implemented")
+}
 func (UnimplementedControlServer) Open(context.Context, *OpenRequest) (*OpenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Open not implemented")
+}
+func (UnimplementedControlServer) Check(context.Context, *CheckRequest) (*CheckResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Check not implemented")
 }
 func (UnimplementedControlServer) Close(context.Context, *CloseRequest) (*CloseResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Close not implemented")
@@ -193,6 +231,24 @@ func _Control_Validate_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Control_Rights_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RightsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).Rights(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_Rights_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).Rights(ctx, req.(*RightsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Control_Open_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(OpenRequest)
 	if err := dec(in); err != nil {
@@ -207,6 +263,24 @@ func _Control_Open_Handler(srv interface{}, ctx context.Context, dec func(interf
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ControlServer).Open(ctx, req.(*OpenRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Control_Check_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ControlServer).Check(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Control_Check_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ControlServer).Check(ctx, req.(*CheckRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -245,8 +319,16 @@ var Control_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Control_Validate_Handler,
 		},
 		{
+			MethodName: "Rights",
+			Handler:    _Control_Rights_Handler,
+		},
+		{
 			MethodName: "Open",
 			Handler:    _Control_Open_Handler,
+		},
+		{
+			MethodName: "Check",
+			Handler:    _Control_Check_Handler,
 		},
 		{
 			MethodName: "Close",

@@ -31,6 +31,7 @@ type Description struct {
 type Definition interface {
 	Description() Description
 	Validate(settings []byte) []sdk.Fault
+	Rights(settings []byte) []sdk.Right
 	// Open returns an sdk.Source or an sdk.Sink, as the kind says.
 	Open(ctx context.Context, settings []byte) (any, error)
 }
@@ -85,6 +86,28 @@ func (s *ControlServer) Validate(_ context.Context, req *pb.ValidateRequest) (*p
 	return out, nil
 }
 
+// Rights tells what the plugin has to be granted.
+func (s *ControlServer) Rights(_ context.Context, req *pb.RightsRequest) (*pb.RightsResponse, error) {
+	out := &pb.RightsResponse{}
+	for _, r := range s.def.Rights(req.GetSettings()) {
+		out.Rights = append(out.Rights, &pb.Right{System: r.System, Comment: r.Comment, Statement: r.Statement})
+	}
+	return out, nil
+}
+
+// Check tries the access of the source or sink.
+func (s *ControlServer) Check(ctx context.Context, _ *pb.CheckRequest) (*pb.CheckResponse, error) {
+	c, err := openedAs[sdk.Checker](s.opened)
+	if err != nil {
+		return nil, err
+	}
+	out := &pb.CheckResponse{}
+	for _, f := range c.Check(ctx) {
+		out.Findings = append(out.Findings, &pb.Finding{Subject: f.Subject, State: uint32(f.State), Detail: f.Detail, Fix: f.Fix})
+	}
+	return out, nil
+}
+
 // Open opens the source or sink; a second call is refused.
 func (s *ControlServer) Open(ctx context.Context, req *pb.OpenRequest) (*pb.OpenResponse, error) {
 	s.opened.mu.Lock()
@@ -118,6 +141,9 @@ func (s *ControlServer) Open(ctx context.Context, req *pb.OpenRequest) (*pb.Open
 	}
 	if _, ok := v.(sdk.Ledger); ok {
 		out.Features = append(out.Features, FeatureLedger)
+	}
+	if _, ok := v.(sdk.Checker); ok {
+		out.Features = append(out.Features, FeatureCheck)
 	}
 	if p, ok := v.(sdk.Parallel); ok {
 		out.Features = append(out.Features, FeatureParallel)
@@ -189,12 +215,45 @@ func (c *Control) Validate(ctx context.Context, settings []byte) ([]sdk.Fault, e
 	return faults, nil
 }
 
+// Rights asks the plugin what it has to be granted under settings.
+func (c *Control) Rights(ctx context.Context, settings []byte) ([]sdk.Right, error) {
+	m, err := c.client.Rights(ctx, &pb.RightsRequest{Settings: settings})
+	if status.Code(err) == codes.Unimplemented {
+		return nil, nil // built with an SDK that did not know the question
+	}
+	if err != nil {
+		return nil, fromStatus(ctx, err)
+	}
+	var rights []sdk.Right
+	for _, r := range m.GetRights() {
+		rights = append(rights, sdk.Right{System: r.GetSystem(), Comment: r.GetComment(), Statement: r.GetStatement()})
+	}
+	return rights, nil
+}
+
+// Check asks the open plugin to try its access.
+func (c *Control) Check(ctx context.Context) ([]sdk.Finding, error) {
+	m, err := c.client.Check(ctx, &pb.CheckRequest{})
+	if err != nil {
+		return nil, fromStatus(ctx, err)
+	}
+	var findings []sdk.Finding
+	for _, f := range m.GetFindings() {
+		findings = append(findings, sdk.Finding{
+			Subject: f.GetSubject(), State: sdk.CheckState(min(f.GetState(), uint32(sdk.CheckFailed))),
+			Detail: f.GetDetail(), Fix: f.GetFix(),
+		})
+	}
+	return findings, nil
+}
+
 // Opened is what an open source or sink can do.
 type Opened struct {
 	Settles  bool // it wants Settle
 	Watches  bool // it has Watch
 	Windowed bool // listing a recent range costs less than listing everything
 	Ledger   bool // it keeps the ledger
+	Checks   bool // it has Check
 	Parallel int  // calls of Write at a time, at least 1
 }
 
@@ -210,6 +269,7 @@ func (c *Control) Open(ctx context.Context, settings []byte, environment map[str
 		Watches:  slices.Contains(m.GetFeatures(), FeatureWatch),
 		Windowed: slices.Contains(m.GetFeatures(), FeatureWindowed),
 		Ledger:   slices.Contains(m.GetFeatures(), FeatureLedger),
+		Checks:   slices.Contains(m.GetFeatures(), FeatureCheck),
 		Parallel: min(max(int(m.GetParallel()), 1), maxParallel),
 	}, nil
 }

@@ -32,6 +32,7 @@ const (
 	FeatureWindowed = "windowed"
 	FeatureLedger   = "ledger"
 	FeatureParallel = "parallel"
+	FeatureCheck    = "check"
 )
 
 // LifelineVariable names the descriptor whose end of file tells a plugin that the
