@@ -79,7 +79,11 @@ type unnamed struct {
 }
 
 func (u *unnamed) id(record []byte) (string, error) {
-	sum := sha256.Sum256(u.canonical(record))
+	return u.of(sha256.Sum256(u.canonical(record)))
+}
+
+// of is id for a record of which only the hash is known.
+func (u *unnamed) of(sum [sha256.Size]byte) (string, error) {
 	if u.seen == nil {
 		u.seen = make(map[[16]byte]uint32)
 	}

@@ -3,6 +3,8 @@
 package cloudtrail
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +20,7 @@ import (
 type Limits struct {
 	Inflated   int64 // bytes of a file after decompression; 16 GiB
 	Ratio      int64 // inflated to compressed bytes, looked at beyond 16 MiB inflated; 200
-	Record     int   // bytes of one record; 4 MiB
+	Record     int   // bytes of one record, a larger one is emitted as rejected; 4 MiB
 	Depth      int   // nesting of one record; 128
 	Unnamed    int   // different records without an event ID in one file; 500,000
 	PageEvents int   // events handed to emit at once; 500
@@ -100,15 +102,14 @@ func (e *passedOn) Unwrap() error { return e.error }
 // splitter finds the records in a file's JSON text.
 type splitter struct {
 	text  *text
+	in    io.Reader // what dec reads: text, or what was read of it too far and then text
 	dec   *jsontext.Decoder
 	pager *pager
 	max   int // bytes of a record
 }
 
 func newSplitter(t *text, l Limits, p *pager) *splitter {
-	return &splitter{text: t, pager: p, max: l.Record, dec: jsontext.NewDecoder(t,
-		// A record must reach the sink as AWS wrote it, so that neither is our business.
-		jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))}
+	return &splitter{text: t, in: t, pager: p, max: l.Record, dec: newDecoder(t)}
 }
 
 // run reads the whole text: an object with a member Records, or a list of records.
@@ -121,7 +122,7 @@ func (s *splitter) run() error {
 		}
 	case '[':
 		// Files of CloudTrail's event aggregation are lists.
-		if err := s.list(); err != nil {
+		if err := s.list(inList); err != nil {
 			return err
 		}
 	default:
@@ -159,7 +160,7 @@ func (s *splitter) object() error {
 			if kind := s.dec.PeekKind(); kind != '[' && kind != 0 {
 				return fmt.Errorf("no Records: the member holds %s, not a list", kindName(kind))
 			}
-			err = s.list()
+			err = s.list(inObject)
 		case "digestS3Object", "digestStartTime":
 			digest = true
 			err = s.syntax(s.dec.SkipValue())
@@ -182,8 +183,8 @@ func (s *splitter) object() error {
 	return errors.New("no Records: the JSON object has no such member")
 }
 
-// list reads a list of records.
-func (s *splitter) list() error {
+// list reads a list of records; prefix is what stands before the first.
+func (s *splitter) list(prefix string) error {
 	if _, err := s.dec.ReadToken(); err != nil {
 		return s.syntax(err)
 	}
@@ -194,13 +195,22 @@ func (s *splitter) list() error {
 			return s.syntax(err)
 		}
 		raw, err := s.dec.ReadValue()
+		switch {
+		case err == nil && len(raw) > s.max:
+			err = s.pager.reject(bytes.Clone(raw[:min(len(raw), keptOfOversize)]), sha256.Sum256(raw), errRecordSize(s.max))
+		case err == nil:
+			err = s.pager.add(raw)
+		case s.text.tooLong:
+			var skipped bool
+			if skipped, err = s.oversize(prefix, errRecordSize(s.max)); err == nil && !skipped {
+				err = s.text.err
+			}
+		case s.text.err == nil && s.tooDeep():
+			_, err = s.oversize(prefix, fmt.Errorf("nested deeper than the limit of %d", s.pager.limits.Depth))
+		default:
+			err = s.syntax(err)
+		}
 		if err != nil {
-			return s.syntax(err)
-		}
-		if len(raw) > s.max {
-			return errRecordSize(s.max)
-		}
-		if err := s.pager.add(raw); err != nil {
 			return err
 		}
 	}

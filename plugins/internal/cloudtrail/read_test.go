@@ -128,7 +128,6 @@ func TestFilesThatAreInvalid(t *testing.T) {
 		{"Records that are null", zip(`{"Records":null}`), "the member holds null"},
 		{"Records that are an object", zip(`{"Records":{}}`), "the member holds an object"},
 		{"a string", zip(`"Records"`), "the file holds a string"},
-		{"nesting beyond the tokenizer's", zip(records(strings.Repeat("[", 20000) + strings.Repeat("]", 20000))), "not JSON"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			_, err := read(tc.file, "", cloudtrail.Limits{})
@@ -161,9 +160,7 @@ func TestLimits(t *testing.T) {
 		{"size that is just allowed", zip(records(one)), cloudtrail.Limits{Inflated: int64(len(records(one)))}, ""},
 		{"ratio", zip(records(one) + strings.Repeat(" ", 40<<20)), cloudtrail.Limits{Record: 64 << 20}, "compression ratio over the limit of 200:1"},
 		{"ratio of a short text", zip(records(one) + strings.Repeat(" ", 3<<20)), cloudtrail.Limits{}, ""},
-		{"record", zip(records(one, `{"a":"`+strings.Repeat("x", 100)+`"}`)), cloudtrail.Limits{Record: 100}, "a record over the limit of 100 bytes"},
 		{"record that is just allowed", zip(records(one, `{"a":"`+strings.Repeat("x", 92)+`"}`, two)), cloudtrail.Limits{Record: 100}, ""},
-		{"default size of a record", zip(records(`"` + strings.Repeat("x", 5<<20) + `"`)), cloudtrail.Limits{}, "a record over the limit of 4 MiB"},
 		{"space without an end", zip(`{"Records":[` + strings.Repeat(" ", 5<<20) + `]}`), cloudtrail.Limits{}, "a record over the limit of 4 MiB"},
 		{"another member than Records", zip(`{"a":"` + strings.Repeat("x", 5<<20) + `","Records":[]}`), cloudtrail.Limits{}, "a record over the limit of 4 MiB"},
 		{"records without an ID", zip(records(`{"a":1}`, `{"a":2}`, `{"a":3}`)), cloudtrail.Limits{Unnamed: 2}, "records without an event ID over the limit of 2"},
@@ -182,6 +179,51 @@ func TestLimits(t *testing.T) {
 				t.Errorf("Read = %v, want an invalid error about %q", err, tc.want)
 			}
 		})
+	}
+}
+
+// Who can put one record into a trail must not be able to hide those around it.
+func TestARecordTooLargeOrTooDeepIsRejectedAlone(t *testing.T) {
+	list := func(records ...string) string { return "[" + strings.Join(records, ",") + "]" }
+	for _, tc := range []struct {
+		name, record string
+		limits       cloudtrail.Limits
+		want         string
+	}{
+		{"a long string in it", `{"eventID":"x","a":"` + strings.Repeat(`y\\\"`, 1<<20) + `"}`, cloudtrail.Limits{}, "a record over the limit of 4 MiB; its first 64 KiB are kept here"},
+		{"a string", `"` + strings.Repeat("x", 5<<20) + `"`, cloudtrail.Limits{}, "a record over the limit of 4 MiB"},
+		{"a number", strings.Repeat("1", 5<<20), cloudtrail.Limits{}, "a record over the limit of 4 MiB"},
+		{"many members", `{` + strings.Repeat(`"a":[1,{"]":"}"}],`, 400_000) + `"b":1}`, cloudtrail.Limits{}, "a record over the limit of 4 MiB"},
+		{"a little too large", `{"a":"` + strings.Repeat("x", 100) + `"}`, cloudtrail.Limits{Record: 100}, "a record over the limit of 100 bytes"},
+		{"much too large for a small limit", `{"a":"` + strings.Repeat("x", 100_000) + `"}`, cloudtrail.Limits{Record: 100}, "a record over the limit of 100 bytes"},
+		{"deeper than the tokenizer goes", strings.Repeat("[", 20000) + strings.Repeat("]", 20000), cloudtrail.Limits{}, "nested deeper than the limit of 128"},
+		{"far deeper", strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000), cloudtrail.Limits{}, "nested deeper than the limit of 128"},
+	} {
+		for _, file := range []string{records(one, tc.record, two, tc.record, one), list(one, tc.record, two, tc.record, one)} {
+			t.Run(tc.name, func(t *testing.T) {
+				events, err := read(zip(file), "111122223333", tc.limits)
+				if err != nil || len(events) != 5 {
+					t.Fatalf("Read = %d events, %v; want 5", len(events), err)
+				}
+				for i, e := range events {
+					if bad := i%2 == 1; bad != (e.Reject != "") || bad && !strings.Contains(e.Reject, tc.want) {
+						t.Errorf("event %d is rejected: %q", i, e.Reject)
+					}
+				}
+				if a, b := events[1], events[3]; a.ID == b.ID || !strings.HasPrefix(tc.record, string(a.Raw)) || len(a.Raw) == 0 {
+					t.Errorf("IDs %s, %s; kept %d bytes that begin %.20q", a.ID, b.ID, len(a.Raw), a.Raw)
+				}
+			})
+		}
+	}
+}
+
+func TestATruncatedRecordOverTheLimitIsInvalid(t *testing.T) {
+	whole := records(one, `{"a":"`+strings.Repeat("x", 5<<20)+`"}`)
+	for _, n := range []int{len(whole) - 1, len(whole) - 3, len(whole) - 4, len(whole) - 100} {
+		if _, err := read(zip(whole[:n]), "", cloudtrail.Limits{}); !sdk.IsInvalid(err) || !strings.Contains(err.Error(), "truncated") {
+			t.Errorf("Read of all but %d bytes = %v, want an invalid error", len(whole)-n, err)
+		}
 	}
 }
 

@@ -22,9 +22,10 @@ type text struct {
 	gz     *gzip.Reader  // nil if the file is not compressed
 	limits Limits
 
-	n    int64 // bytes of text read
-	left int   // bytes that may still be read before expect is called again
-	err  error // why reading failed; not io.EOF
+	n       int64 // bytes of text read
+	left    int   // bytes that may still be read before expect is called again
+	tooLong bool  // err is that more than that was asked for
+	err     error // why reading failed; not io.EOF
 }
 
 func openText(src *source, l Limits) (*text, error) {
@@ -57,7 +58,7 @@ func openText(src *source, l Limits) (*text, error) {
 
 // expect says that what comes next has max bytes at most, or is too large a
 // record.
-func (t *text) expect(max int) { t.left = max + 1 }
+func (t *text) expect(max int) { t.left, t.tooLong = max+1, false }
 
 // Read reads text. The tokenizer above it keeps a whole record in memory, so that
 // this is the place to stop a record without an end.
@@ -66,7 +67,7 @@ func (t *text) Read(p []byte) (int, error) {
 		return 0, t.err
 	}
 	if t.left <= 0 {
-		t.err = errRecordSize(t.limits.Record)
+		t.err, t.tooLong = errRecordSize(t.limits.Record), true
 		return 0, t.err
 	}
 	n, err := t.out.Read(p[:min(len(p), t.left)])
