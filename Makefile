@@ -11,7 +11,12 @@ TOOLS := -modfile=agent/tools/go.mod
 RACE := $(if $(shell command -v "$$(go env CC)"),-race)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint generate bench install
+# bin/chaos is built each time: go knows what has changed.
+.PHONY: bin/chaos help build demo test chaos chaos-full soak lint generate bench install
+
+# What the harness attacks with; its dependencies are none of the agent's.
+CHAOS := agent/chaos
+HOURS ?= 2
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,10 +31,27 @@ demo: build ## See it work: generated CloudTrail objects become rows in a throwa
 test: ## Run all tests; they start the servers they need
 	@agent/tools/postgres.sh
 	go test $(RACE) -timeout 30m ./...
+	cd $(CHAOS) && go test $(RACE) -timeout 30m ./...
+
+bin/chaos: build
+	cd $(CHAOS) && CGO_ENABLED=0 go build -trimpath -o ../../bin/chaos .
+
+chaos: bin/chaos ## Attack the agent in 16 ways, with 60 kills; nothing may be lost (FLAGS="-scenario P1,D3 -seed 1")
+	@agent/tools/postgres.sh
+	bin/chaos -agent bin/agent $(FLAGS)
+
+chaos-full: bin/chaos ## Attack it in every way that this machine can, with 1,000 kills; takes about an hour
+	@agent/tools/postgres.sh
+	bin/chaos -agent bin/agent -full -kills 1000 $(FLAGS)
+
+soak: bin/chaos ## Attack it at random for HOURS=2
+	@agent/tools/postgres.sh
+	bin/chaos -agent bin/agent -hours $(HOURS) $(FLAGS)
 
 lint: ## Check style and the usual mistakes
 	go vet ./...
 	go tool $(TOOLS) golangci-lint run ./...
+	cd $(CHAOS) && go vet ./... && go tool -modfile=../tools/go.mod golangci-lint run ./...
 	cd sdk && go tool -modfile=../agent/tools/go.mod buf lint
 
 generate: ## Generate the code of the plugin protocol, for Go and Python
