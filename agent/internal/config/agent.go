@@ -10,10 +10,11 @@ import (
 
 // agentSettings is the agent block.
 type agentSettings struct {
-	StateDir    string      `agent:"state_dir" desc:"Folder for what the agent keeps between runs." default:"/var/lib/inu-detector"`
-	PluginDir   string      `agent:"plugin_dir" desc:"Folder of external plugins." default:"/usr/lib/inu-detector/plugins"`
-	MemoryLimit int64       `agent:"memory_limit" desc:"Bytes of events queued in the agent." default:"32MiB" format:"size" min:"4MiB"`
-	Log         logSettings `agent:"log,block" desc:"What is logged, and how." optional:"true"`
+	StateDir    string        `agent:"state_dir" desc:"Folder for what the agent keeps between runs." default:"/var/lib/inu-detector"`
+	PluginDir   string        `agent:"plugin_dir" desc:"Folder of external plugins." default:"/usr/lib/inu-detector/plugins"`
+	MemoryLimit int64         `agent:"memory_limit" desc:"Bytes of events queued in the agent." default:"32MiB" format:"size" min:"4MiB"`
+	Log         logSettings   `agent:"log,block" desc:"What is logged, and how." optional:"true"`
+	HTTP        *httpSettings `agent:"http,block" desc:"Status page and metrics; without it nothing listens." optional:"true"`
 }
 
 type logSettings struct {
@@ -40,6 +41,7 @@ func (d *decoder) agent(block *hcl.Block) Agent {
 		MemoryLimit: own.MemoryLimit,
 		LogLevel:    level,
 		LogFormat:   own.Log.Format,
+		HTTPListen:  d.http(s, own.HTTP),
 	}
 }
 

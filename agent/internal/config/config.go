@@ -37,6 +37,7 @@ type Agent struct {
 	LogLevel            slog.Level
 	LogFormat           string // "text" or "json"
 	MemoryLimit         int64  // bytes of events queued in the agent
+	HTTPListen          string // address of the status page and metrics; empty for none
 }
 
 // Pipeline is a pipeline block. An enabled one has at least one enabled sink.

@@ -173,9 +173,8 @@ func (p *Pipeline) sourceStats() []SourceStats {
 	return all
 }
 
-// SinkHealth tells how each sink is, in the pipeline's order; it may be called at any
-// time.
-func (p *Pipeline) SinkHealth() []SinkHealth {
+// sinkHealth tells how each sink is.
+func (p *Pipeline) sinkHealth() []SinkHealth {
 	p.observed.mu.Lock()
 	defer p.observed.mu.Unlock()
 	var all []SinkHealth

@@ -154,7 +154,7 @@ func TestASinkThatIsAwayIsTold(t *testing.T) {
 	}, func(p *pipeline.Pipeline) {
 		<-time.After(time.Minute)
 		synctest.Wait()
-		h := p.SinkHealth()[0]
+		h := p.Stats().Health[0]
 		if len(h.Failures) != 1 || h.Failures[0].What != "write" || h.Failures[0].Denied || time.Since(h.Failures[0].Since) < 50*time.Second {
 			t.Errorf("while it is down: %+v", h)
 		}
@@ -166,7 +166,7 @@ func TestASinkThatIsAwayIsTold(t *testing.T) {
 		sink.mu.Unlock()
 		<-time.After(time.Minute)
 		synctest.Wait()
-		if h := p.SinkHealth()[0]; len(h.Failures) > 0 || h.LastError == nil || h.Success.IsZero() {
+		if h := p.Stats().Health[0]; len(h.Failures) > 0 || h.LastError == nil || h.Success.IsZero() {
 			t.Errorf("when it is back: %+v", h)
 		}
 	})
@@ -180,7 +180,7 @@ func TestAnAnswerThatDoesNotComeIsTold(t *testing.T) {
 		return config(newSource().add("a", 1), sink)
 	}, func(p *pipeline.Pipeline) {
 		<-time.After(10 * time.Minute)
-		if h := p.SinkHealth()[0]; time.Since(h.Waiting) < 9*time.Minute {
+		if h := p.Stats().Health[0]; time.Since(h.Waiting) < 9*time.Minute {
 			t.Errorf("%+v", h)
 		}
 		<-time.After(2 * time.Hour)
@@ -289,8 +289,8 @@ func TestStreamsAreBounded(t *testing.T) {
 	source := newSource()
 	for i := range 60 {
 		var events []sdk.Event
-		for j := range 20 {
-			n := i*20 + j
+		for j := range 40 {
+			n := i*40 + j
 			events = append(events, at(fmt.Sprint(n), fmt.Sprintf("%012d", n), "r", time.Now()))
 		}
 		source.addEvents(fmt.Sprint(i), events...)
@@ -300,7 +300,7 @@ func TestStreamsAreBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := p.Stats().Sources[0]
-	if len(s.Streams) != 500 || s.Unwatched != 700 {
+	if len(s.Streams) != 2000 || s.Unwatched != 400 {
 		t.Errorf("%d streams, %d events of others", len(s.Streams), s.Unwatched)
 	}
 }

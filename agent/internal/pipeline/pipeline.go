@@ -229,6 +229,7 @@ type Stats struct {
 	Sinks       []SinkStats
 	Sources     []SourceStats // in the configuration's order
 	Passes      []PassStats   // in the order of sinks, then by source and pass
+	Health      []SinkHealth  // in the order of Sinks
 }
 
 // SinkStats counts what became of the events that the filter kept.
@@ -260,6 +261,6 @@ func (p *Pipeline) Stats() Stats {
 		s.Sinks = append(s.Sinks, l.totals())
 		s.Passes = append(s.Passes, l.passTotals()...)
 	}
-	s.Sources = p.sourceStats()
+	s.Sources, s.Health = p.sourceStats(), p.sinkHealth()
 	return s
 }

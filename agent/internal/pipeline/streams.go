@@ -27,7 +27,7 @@ type Stream struct {
 const (
 	// maxStreams bounds how many streams a source tells apart. Account and Region stand
 	// in the records, so whoever can write to a bucket can make up any number.
-	maxStreams = 500
+	maxStreams = 2000
 	maxName    = 64
 	// habitMinutes is how far back a habit goes: a week has weekends.
 	habitMinutes = 7 * 24 * 60
