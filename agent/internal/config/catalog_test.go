@@ -96,6 +96,9 @@ type rdsSettings struct {
 	Database      string `agent:"database" desc:"Database." default:"postgres"`
 	User          string `agent:"user" desc:"User." default:"postgres"`
 	Password      string `agent:"password" desc:"Password." optional:"true" sensitive:"true"`
+	Auth          string `agent:"auth" desc:"Login." optional:"true" enum:"password,iam"`
+	Secret        string `agent:"password_secret" desc:"ARN of a secret." optional:"true"`
+	Region        string `agent:"region" desc:"Region." optional:"true"`
 	SSLMode       string `agent:"sslmode" desc:"TLS." default:"verify-full" enum:"verify-full,verify-ca,require,disable"`
 	SSLRootCert   string `agent:"sslrootcert" desc:"CA." optional:"true"`
 	GroupID       string `agent:"group_id" desc:"Group the rows belong to, a UUID."`
