@@ -41,6 +41,8 @@ func commands() []command {
 		{"validate", "check a configuration without touching the network", (*Program).validate},
 		{"filter", "try a pipeline's filter on files", (*Program).filter},
 		{"check", "try everything a configuration needs, live", (*Program).checkAccess},
+		{"test", "run the test blocks of a configuration", (*Program).test},
+		{"explain", "tell what keeps or filters an event", (*Program).explain},
 		{"migrate", "create or upgrade the database's tables", (*Program).migrate},
 		{"version", "print the version", (*Program).version},
 		{"quarantine", "list, show, retry or discard what is kept aside", (*Program).quarantine},
@@ -130,7 +132,10 @@ func (p *Program) parse(f *flag.FlagSet, args []string) (code int, ok bool) {
 const defaultConfig = "agent.hcl"
 
 // configFlags are the flags of every command that reads a configuration.
-type configFlags struct{ file, envFile string }
+type configFlags struct {
+	file, envFile string
+	tests         bool // test blocks are decoded too
+}
 
 func (c *configFlags) define(f *flag.FlagSet) {
 	f.StringVar(&c.file, "config", defaultConfig, "the configuration `file`")
@@ -173,6 +178,7 @@ func (p *Program) read(c configFlags, strict bool) (*config.Config, config.Diagn
 	cfg, diags := config.Load(c.file, config.Options{
 		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
 		Strict:         strict,
+		Tests:          c.tests,
 		Catalog:        p.configCatalog,
 	})
 	return cfg, diags, nil

@@ -51,7 +51,7 @@ func (p *Program) filter(args []string) int {
 		return exitUsage
 	}
 	tally := &tally{filter: fl, names: make(map[string]*tallied)}
-	if err := p.readFiles(f.Args(), tally); err != nil {
+	if tally.invalid, err = p.readFiles(f.Args(), tally.count); err != nil {
 		p.failf("%v", err)
 		return exitFailed
 	}
@@ -73,11 +73,12 @@ func onePipeline(cfg *config.Config, name string) (config.Pipeline, error) {
 	return config.Pipeline{}, fmt.Errorf("there is no pipeline %q in %s, only %s", name, cfg.File, strings.Join(names, ", "))
 }
 
-// readFiles reads files through the file source, as a pipeline would.
-func (p *Program) readFiles(paths []string, t *tally) error {
+// readFiles reads files through the file source, as a pipeline would. It returns why
+// files cannot be read to their end.
+func (p *Program) readFiles(paths []string, take func([]sdk.Event) error) (invalid []error, err error) {
 	settings, err := json.Marshal(map[string]any{"paths": paths})
 	if err != nil {
-		return fmt.Errorf("settings of the file source: %w", err)
+		return nil, fmt.Errorf("settings of the file source: %w", err)
 	}
 	cat := p.catalog(slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -89,7 +90,7 @@ func (p *Program) readFiles(paths []string, t *tally) error {
 	}()
 	source, err := cat.Source("filter", "file", settings)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var splits []sdk.Split
 	err = source.Discover(ctx, sdk.TimeRange{}, func(page []sdk.Split) error {
@@ -97,19 +98,19 @@ func (p *Program) readFiles(paths []string, t *tally) error {
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, s := range splits {
-		err := source.Fetch(ctx, s, t.count)
+		err := source.Fetch(ctx, s, take)
 		if sdk.IsInvalid(err) {
-			t.invalid = append(t.invalid, err)
+			invalid = append(invalid, err)
 			continue
 		}
 		if err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return nil
+	return invalid, nil
 }
 
 // A tally counts a filter's decisions per event name.

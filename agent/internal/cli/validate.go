@@ -14,7 +14,7 @@ unless -strict; when the agent runs it is an error.
 `
 
 func (p *Program) validate(args []string) int {
-	var c configFlags
+	c := configFlags{tests: true}
 	f := p.flags("validate", validateText)
 	c.define(f)
 	strict := f.Bool("strict", false, "variables and credentials that are not set are errors")

@@ -29,6 +29,7 @@ type Config struct {
 	Agent     Agent
 	Pipelines []Pipeline // in the file's order, disabled ones included
 	Plugins   []Plugin
+	Tests     []Test // only with Options.Tests
 }
 
 // Agent is the agent block.
@@ -95,6 +96,17 @@ type Plugin struct {
 	Pos           Pos
 }
 
+// Test is a test block: what the filter of a pipeline does with some events.
+type Test struct {
+	Name     string
+	Pipeline string // one of the file
+	Input    string // CloudTrail records as JSON
+	Kept     *int   // how many events are kept; nil for no expectation. So below
+	Filtered *int
+	EventIDs []string // of the kept events, in any order
+	Pos      Pos
+}
+
 // Pos is where something starts. Line and Column count from 1.
 type Pos struct {
 	File         string
@@ -120,6 +132,9 @@ type Options struct {
 	// Strict makes variables and credentials that are not set errors, except in
 	// disabled blocks. It must be set when the configuration is going to run.
 	Strict bool
+	// Tests decodes the test blocks too. A service does without: the files that they
+	// read need not be on its machine.
+	Tests bool
 	// Now is what a relative `since` counts from; time.Now() if zero.
 	Now time.Time
 	// Catalog opens the catalog. It is required.
@@ -213,6 +228,7 @@ func (d *decoder) file(body hcl.Body) *Config {
 		{Type: "agent"},
 		{Type: "pipeline", LabelNames: []string{"name"}},
 		{Type: "plugin", LabelNames: []string{"type"}},
+		{Type: "test", LabelNames: []string{"name"}},
 	}})
 	d.diags = append(d.diags, diags...)
 	c := &Config{File: d.name}
@@ -230,6 +246,9 @@ func (d *decoder) file(body hcl.Body) *Config {
 	d.unique("pipeline", pipelines)
 	for _, block := range pipelines {
 		c.Pipelines = append(c.Pipelines, d.pipeline(block))
+	}
+	if d.options.Tests {
+		c.Tests = d.tests(content.Blocks.OfType("test"), c.Pipelines)
 	}
 	return c
 }
