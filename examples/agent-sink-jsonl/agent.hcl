@@ -13,5 +13,5 @@ pipeline "archive" {
 
 plugin "jsonl" {
   path           = "agent-sink-jsonl"
-  allow_unpinned = true # agent plugin lock writes a checksum instead
+  allow_unpinned = true # without this line, agent plugin lock writes the checksum here
 }

@@ -17,5 +17,5 @@ pipeline "audit" {
 
 plugin "eventbridge_file" {
   path           = "agent-source-eventbridge-file"
-  allow_unpinned = true # agent plugin lock writes a checksum instead
+  allow_unpinned = true # without this line, agent plugin lock writes the checksum here
 }

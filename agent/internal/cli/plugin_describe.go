@@ -62,8 +62,9 @@ func writeJSON(w io.Writer, d catalog.Description) error {
 		Type       string       `json:"type"`
 		Version    string       `json:"version"`
 		SDKVersion string       `json:"sdk_version"`
+		Features   []string     `json:"features"` // that its SDK knows
 		Settings   schema.Block `json:"settings"`
-	}{d.Kind, d.Type, d.Version, d.SDKVersion, d.Settings}, "", "  ")
+	}{d.Kind, d.Type, d.Version, d.SDKVersion, d.Features, d.Settings}, "", "  ")
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,8 @@ import (
 const pluginLockText = `
 agent plugin lock writes the checksum of each external plugin that the configuration uses into its
 plugin block, and adds the block for a program of the plugin folder that has none. From then on
-only these very programs are run. Nothing else of the file changes. No program is started.
+only these very programs are run. A block that says allow_unpinned = true is left as it is.
+Nothing else of the file changes. No program is started.
 `
 
 func (p *Program) pluginLock(args []string) int {
@@ -46,8 +47,15 @@ func (p *Program) pluginLock(args []string) int {
 	for _, typ := range slices.Sorted(maps.Keys(sums)) {
 		fmt.Fprintf(p.Stdout, "plugin %q: sha256 %s\n", typ, sums[typ])
 	}
+	free := 0
+	for _, program := range cat.Programs() {
+		if program.Block != nil && !wanted(program, nil) {
+			free++
+			fmt.Fprintf(p.Stdout, "plugin %q: not pinned, because its block says allow_unpinned = true; to pin it, remove that line and run this again\n", program.Type)
+		}
+	}
 	switch {
-	case len(sums) == 0:
+	case len(sums)+free == 0:
 		fmt.Fprintf(p.Stdout, "%s uses no external plugins.\n", c.file)
 	case changed:
 		fmt.Fprintf(p.Stdout, "%s is changed.\n", c.file)

@@ -234,7 +234,7 @@ func TestLockKeepsALinkAndSkipsWhatNeedsNoChecksum(t *testing.T) {
 		t.Fatal(err)
 	}
 	code, stdout, stderr := agent("plugin", "lock", "-config", link)
-	if code != 0 || strings.Contains(stdout, "free") || strings.Contains(stdout, "unused") || !strings.Contains(stdout, "keep") {
+	if code != 0 || !strings.Contains(stdout, `plugin "free": not pinned, because`) || strings.Contains(stdout, "unused") || !strings.Contains(stdout, "keep") {
 		t.Errorf("%d\n%s%s", code, stdout, stderr)
 	}
 	if fi, err := os.Lstat(link); err != nil || fi.Mode()&os.ModeSymlink == 0 {

@@ -94,8 +94,27 @@ func (p *Program) check(ctx context.Context, o conformance.Options, file string)
 		}
 	}
 	d := suite.Description()
+	if needed := neededIn(d.Settings); file == "" && needed != "" {
+		p.failf("the plugin needs settings, such as %q: write a block %s %q { … } with settings that work into a file, and name it with -config", needed, d.Kind, d.Type)
+		return exitUsage
+	}
 	fmt.Fprintf(p.Stdout, "%s %q, version %s\n", d.Kind, d.Type, d.Version)
 	return p.report(ctx, suite.Checks())
+}
+
+// neededIn is the name of something that settings must have; empty if none need be given.
+func neededIn(b schema.Block) string {
+	for _, a := range b.Attributes {
+		if a.Required || a.OneOf != "" {
+			return a.Name
+		}
+	}
+	for _, n := range b.Blocks {
+		if n.Required && neededIn(n.Block) != "" || n.OneOf != "" {
+			return n.Name
+		}
+	}
+	return ""
 }
 
 // configured makes the suite anew with what the file has for the plugin that probe has

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -23,7 +24,9 @@ type Description struct {
 	Type       string // "rds_direct"
 	Version    string
 	SDKVersion string
-	Settings   schema.Block
+	// Features are those that its SDK can announce in Open.
+	Features []string
+	Settings schema.Block
 }
 
 // Definition is a source or sink that can be served: what package plugin makes of
@@ -74,7 +77,15 @@ func (s *ControlServer) Describe(context.Context, *pb.DescribeRequest) (*pb.Desc
 	if err != nil {
 		return nil, fmt.Errorf("marshal settings schema: %w", err)
 	}
-	return &pb.DescribeResponse{Kind: d.Kind, Type: d.Type, Version: d.Version, SdkVersion: d.SDKVersion, Schema: block}, nil
+	return &pb.DescribeResponse{Kind: d.Kind, Type: d.Type, Version: d.Version, SdkVersion: d.SDKVersion, Features: featuresOf(d.Kind), Schema: block}, nil
+}
+
+// featuresOf are what a source or sink may have beyond the required calls.
+func featuresOf(kind string) []string {
+	if kind == "source" {
+		return []string{FeatureSettle, FeatureWatch, FeatureWindowed}
+	}
+	return []string{FeatureLedger, FeatureParallel}
 }
 
 // Validate checks settings.
@@ -191,15 +202,26 @@ func NewControl(conn grpc.ClientConnInterface) *Control {
 
 // Describe asks what the plugin is.
 func (c *Control) Describe(ctx context.Context) (Description, error) {
-	m, err := c.client.Describe(ctx, &pb.DescribeRequest{})
+	m, err := c.client.Describe(ctx, &pb.DescribeRequest{AgentVersion: ownVersion(), Features: slices.Concat(featuresOf("source"), featuresOf("sink"))})
 	if err != nil {
 		return Description{}, fromStatus(ctx, err)
 	}
-	d := Description{Kind: m.GetKind(), Type: m.GetType(), Version: m.GetVersion(), SDKVersion: m.GetSdkVersion()}
+	d := Description{Kind: m.GetKind(), Type: m.GetType(), Version: m.GetVersion(), SDKVersion: m.GetSdkVersion(), Features: m.GetFeatures()}
 	if err := json.Unmarshal(m.GetSchema(), &d.Settings); err != nil {
 		return Description{}, fmt.Errorf("plugin %s %s sent a settings schema that cannot be read: %w", d.Type, d.Version, err)
 	}
+	if err := d.Settings.Valid(); err != nil {
+		return Description{}, sdk.Denied(fmt.Errorf("plugin %s %s sent a settings schema that cannot be used: %w", d.Type, d.Version, err))
+	}
 	return d, nil
+}
+
+// ownVersion is that of the program that asks.
+func ownVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return ""
 }
 
 // Validate asks the plugin to check settings.
