@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk/sdktest"
 )
 
@@ -64,25 +66,25 @@ func (a author) stored(t *testing.T, file string) []string {
 	return ids
 }
 
-// commandsAfter are the lines of the first shell block after a heading.
-func commandsAfter(t *testing.T, file, heading string) []string {
+// blockAfter is the first block in a language after a heading.
+func blockAfter(t *testing.T, file, heading, language string) string {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, rest, found := bytes.Cut(text, []byte(heading+"\n"))
-	_, rest, opened := bytes.Cut(rest, []byte("```sh\n"))
+	_, rest, opened := bytes.Cut(rest, []byte("```"+language+"\n"))
 	block, _, closed := bytes.Cut(rest, []byte("\n```"))
 	if !found || !opened || !closed {
-		t.Fatalf("%s has no shell block after %q", file, heading)
+		t.Fatalf("%s has no block of %s after %q", file, language, heading)
 	}
-	return strings.Split(string(block), "\n")
+	return string(block)
 }
 
 func TestTheFirstSinkTakesFiveCommands(t *testing.T) {
 	t.Parallel()
-	commands := commandsAfter(t, "../sdk/README.md", "## Your first sink")
+	commands := strings.Split(blockAfter(t, "../sdk/README.md", "## Your first sink", "sh"), "\n")
 	if len(commands) > 5 {
 		t.Errorf("%d commands: %q", len(commands), commands)
 	}
@@ -91,6 +93,42 @@ func TestTheFirstSinkTakesFiveCommands(t *testing.T) {
 	if ids := a.stored(t, "agent-sink-hello/hello.jsonl"); len(ids) != 2 {
 		t.Errorf("stored %q, want two events", ids)
 	}
+}
+
+func TestAWholeSinkHasTwentyFiveLines(t *testing.T) {
+	t.Parallel()
+	program := blockAfter(t, "../sdk/README.md", "## A whole sink", "go")
+	lines := 0
+	for line := range strings.Lines(program) {
+		if strings.TrimSpace(line) != "" {
+			lines++
+		}
+	}
+	if lines > 25 {
+		t.Errorf("%d lines", lines)
+	}
+	a := newAuthor(t)
+	a.types(t, "agent plugin new sink lines -sdk .", "rm agent-sink-lines/main_test.go agent-sink-lines/sample/*")
+	var trail bytes.Buffer
+	if err := json.NewEncoder(&trail).Encode(map[string]any{"Records": rawOf(sdktest.Events(100))}); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"main.go": program + "\n", "sample/trail.json": trail.String()} {
+		if err := os.WriteFile(filepath.Join(a.dir, "agent-sink-lines", name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a.types(t, "cd agent-sink-lines", "go get .", `test -z "$(gofmt -l .)"`, "go vet .", "go build", "agent -mode once")
+	if ids := a.stored(t, "agent-sink-lines/lines.jsonl"); len(ids) != 100 {
+		t.Errorf("%d events are stored, want 100", len(ids))
+	}
+}
+
+func rawOf(events []sdk.Event) (records []json.RawMessage) {
+	for _, e := range events {
+		records = append(records, e.Raw)
+	}
+	return records
 }
 
 func TestANewSinkInGoPassesItsOwnTests(t *testing.T) {
