@@ -13,8 +13,9 @@
 //
 // A source or sink may have more methods than the contract asks for. The agent
 // finds them by type assertion: [Settler], [Watcher], [Windowed], [Ledger],
-// [Parallel], [Checker] and [io.Closer], whose Close is called once, when every other call has
-// returned. A value that wraps another one hides them, unless it has them too.
+// [Parallel], [Checker] and [io.Closer], whose Close is called once, when every other
+// call has returned; its error is logged. A value that wraps another one hides them,
+// unless it has them too.
 package sdk
 
 import (
@@ -45,9 +46,10 @@ type Source interface {
 // A Settler is a Source that wants to hear what became of its splits, for
 // instance to delete a message from a queue.
 type Settler interface {
-	// Settle is called once the splits are durable in every sink, or given up.
-	// After a crash or an error it may be called again for the same splits, or
-	// not at all for splits that the next Discover lists and the ledger knows.
+	// Settle is called once the splits are durable in every sink, or given up. It may be
+	// called concurrently, also with the other methods, and may keep the slice. nil says
+	// that the source has heard it; an error is logged, and the splits are settled again
+	// when they are listed next. After a crash that may happen too, for the same splits.
 	Settle(ctx context.Context, settled []Settled) error
 }
 
@@ -105,8 +107,9 @@ type Parallel interface {
 // of the events, so that a split is known as done exactly if its events are durable.
 // For any other sink the agent keeps the ledger itself.
 type Ledger interface {
-	// Done answers for each split of q, in order, what the ledger knows of it. It
-	// may be called concurrently, with Write too.
+	// Done answers for each split of q, in order, what the ledger knows of it; nil for
+	// the error says that there is an answer for each. It may be called concurrently,
+	// with Write too, and may keep q. An error is retried as one of Write is.
 	Done(ctx context.Context, q DoneQuery) ([]SplitState, error)
 }
 

@@ -84,7 +84,7 @@ func TestAConcealedErrorKeepsItsKind(t *testing.T) {
 	if status.Code(err) != codes.NotFound || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("status %v", err)
 	}
-	if err := secrets.status(io.EOF); err != io.EOF {
+	if err := secrets.status(io.EOF); !errors.Is(err, io.EOF) {
 		t.Errorf("the end of a stream: %v", err)
 	}
 }

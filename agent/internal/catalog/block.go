@@ -2,6 +2,9 @@ package catalog
 
 import (
 	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
 
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
@@ -23,16 +26,44 @@ func (s *Source) Discover(ctx context.Context, r sdk.TimeRange, found func([]sdk
 		return err
 	}
 	// A listing may be silent for as long as it finds nothing.
-	return s.outcome(p, p.Source().Discover(ctx, r, found))
+	return s.outcome(p, p.Source().Discover(ctx, r, named(found)))
 }
 
 // Fetch implements [sdk.Source].
 func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Event) error) error {
 	return s.stream(ctx, func(ctx context.Context, p *running, alive func(func() error) error) error {
 		return p.Source().Fetch(ctx, split, func(events []sdk.Event) error {
+			identify(events)
 			return alive(func() error { return emit(events) })
 		})
 	})
+}
+
+// named refuses splits without an ID: all of them would be one in the ledger.
+func named(found func([]sdk.Split) error) func([]sdk.Split) error {
+	return func(splits []sdk.Split) error {
+		for i := range splits {
+			if splits[i].ID == "" {
+				return errors.New("plugin listed a split without an ID")
+			}
+		}
+		return found(splits)
+	}
+}
+
+// identify keeps events without an ID from being taken for repeats of one another: they
+// go to quarantine, each under an ID of its own.
+func identify(events []sdk.Event) {
+	for i := range events {
+		e := &events[i]
+		if e.ID != "" {
+			continue
+		}
+		e.ID = fmt.Sprintf("sha256:%x", sha256.Sum256(e.Raw))
+		if e.Reject == "" {
+			e.Reject = "the source gave the event no ID, by which repeats are known"
+		}
+	}
 }
 
 // Settle implements [sdk.Settler]; it does nothing for a source that does not care.
@@ -52,7 +83,7 @@ func (s *Source) Watch(ctx context.Context, found func([]sdk.Split) error) error
 	if err != nil || !p.Watches {
 		return err
 	}
-	return s.outcome(p, p.Source().Watch(ctx, found))
+	return s.outcome(p, p.Source().Watch(ctx, named(found)))
 }
 
 // Windowed waits for the plugin to be open and tells whether it is [sdk.Windowed].

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/catalog"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
@@ -272,6 +273,27 @@ func TestAnExternalPluginSeesTheEnvironmentOfItsBlockOnly(t *testing.T) {
 }
 
 // What is executed is a copy in memory, so changing the file meanwhile changes nothing.
+// Without an ID they would all count as repeats of the first.
+func TestWhatASourceGivesNoIDIsNotLost(t *testing.T) {
+	c := open(t, nil)
+	s, err := c.Source("test", "own", []byte(`{"mode":"good"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = s.Discover(t.Context(), sdk.TimeRange{Since: time.Unix(1, 0)}, func([]sdk.Split) error { return nil })
+	if err == nil || !strings.Contains(err.Error(), "a split without an ID") {
+		t.Errorf("Discover = %v", err)
+	}
+	var got []sdk.Event
+	if err := s.Fetch(t.Context(), sdk.Split{ID: "nameless"}, func(e []sdk.Event) error { got = append(got, e...); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 3 || got[0].Reject != "" || got[2].Reject != "odd" || got[1].ID == got[2].ID || !strings.HasPrefix(got[1].ID, "sha256:") ||
+		!strings.Contains(got[1].Reject, "no ID") {
+		t.Errorf("events %+v", got)
+	}
+}
+
 // A plugin may be careless with what it is given; the agent is not.
 func TestWhatAPluginTellsOfItsSecretsGoesNoFurther(t *testing.T) {
 	const canary, password = "canary-8hGf2Kq", "canary-in-the-environment"
@@ -322,7 +344,7 @@ func TestWhatAPluginTellsOfItsSecretsGoesNoFurther(t *testing.T) {
 			t.Errorf("a secret in the %s: %s", where, text)
 		}
 	}
-	if !strings.Contains(log.String(), "validate with ********") || !strings.Contains(log.String(), "env=********") || !strings.Contains(writeErr.Error(), "no use for ********") {
+	if !strings.Contains(log.String(), "msg=validate with=********") || !strings.Contains(log.String(), "env=********") || !strings.Contains(writeErr.Error(), "no use for ********") {
 		t.Errorf("the rest is not told:\n%s%v", log.String(), writeErr)
 	}
 }

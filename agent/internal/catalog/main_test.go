@@ -91,7 +91,7 @@ type settings struct {
 
 func (s settings) Validate() []sdk.Fault {
 	if s.Mode == "leak" {
-		slog.Error("validate with " + s.Token)
+		slog.Error("validate", "with", s.Token)
 	}
 	if s.Mode == "faulty" {
 		return []sdk.Fault{{Path: "mode", Summary: "Faulty", Detail: "it says so itself"}}
@@ -103,7 +103,10 @@ type testSource struct{}
 
 func openSource(context.Context, settings) (sdk.Source, error) { return testSource{}, nil }
 
-func (testSource) Discover(_ context.Context, _ sdk.TimeRange, found func([]sdk.Split) error) error {
+func (testSource) Discover(_ context.Context, r sdk.TimeRange, found func([]sdk.Split) error) error {
+	if !r.Since.IsZero() {
+		return found([]sdk.Split{{ID: "a"}, {}})
+	}
 	return found([]sdk.Split{{ID: "a"}})
 }
 
@@ -113,6 +116,9 @@ func (testSource) Fetch(ctx context.Context, s sdk.Split, emit func([]sdk.Event)
 			return err
 		}
 		<-ctx.Done()
+	}
+	if s.ID == "nameless" {
+		return emit([]sdk.Event{{ID: "1"}, {Raw: []byte("a")}, {Raw: []byte("b"), Reject: "odd"}})
 	}
 	return emit([]sdk.Event{{ID: "2"}})
 }
