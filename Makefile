@@ -12,14 +12,14 @@ RACE := $(if $(shell command -v "$$(go env CC)"),-race)
 
 .DEFAULT_GOAL := help
 # bin/chaos is built each time: go knows what has changed.
-.PHONY: bin/chaos help build demo test chaos chaos-full soak lint generate bench install
+.PHONY: bin/chaos help build demo test chaos chaos-full soak lint generate bench bench-e2e install
 
 # What the harness attacks with; its dependencies are none of the agent's.
 CHAOS := agent/chaos
 HOURS ?= 2
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/agent, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/agent ./agent
@@ -60,8 +60,15 @@ generate: ## Generate the code of the plugin protocol, for Go and Python
 	go test ./sdk/internal/pluginv1 -run Python -update
 	cp sdk/python/agent_plugin.py sdk/python/plugin_pb2.py examples/agent-sink-python/sink/
 
-bench: ## Measure each stage; compare two runs with benchstat
+bench: build ## Measure each stage, then the whole beside PostgreSQL itself; compare two runs with benchstat
+	@agent/tools/postgres.sh
 	go test -run '^$$' -bench . -benchmem ./...
+	@$(MAKE) --no-print-directory bench-e2e
+
+bench-e2e: build ## Measure the whole alone (BENCH="-events 50000 -rounds 1 -objects 5000" for a short form)
+	@agent/tools/postgres.sh
+	CGO_ENABLED=0 go build -trimpath -o bin/bench ./agent/bench
+	bin/bench $(BENCH)
 
 install: build ## Install the agent and an example configuration below $(DESTDIR)$(PREFIX)
 	install -D -m 0755 bin/agent "$(DESTDIR)$(PREFIX)/bin/agent"

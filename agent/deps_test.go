@@ -32,6 +32,7 @@ func arrows() []may {
 		{"plugins/rdsdirect", []string{"sdk/...", "plugins/internal/...", "sql"}, "the schema's version is all that this plugin knows beyond others"},
 		{"plugins/s3/s3test", nil, "a server for anybody's tests depends on nobody"},
 		{"agent", []string{"agent/internal/..."}, "main only hands over"},
+		{"agent/bench", []string{"sdk", "sdk/plugin", "plugins/s3/s3test", "sql/pgtest"}, "it measures the program from outside, as a user would run it"},
 		{"agent/builtin.go", []string{"agent/internal/catalog", "plugins/...", "sdk/plugin"}, "a table of built-in plugins, and nothing else"},
 		{"agent/internal", []string{"agent/internal/...", "sdk", "sdk/schema"}, "the agent knows plugins only as processes"},
 		{"agent/internal/catalog", []string{"agent/internal/config", "sdk", "sdk/host", "sdk/plugin", "sdk/schema"}, "it starts plugins, and knows nothing of what they are started for"},
@@ -69,7 +70,7 @@ func outside() []only {
 			[]string{"github.com/jackc"},
 			[]string{
 				"plugins/rdsdirect", "sql/pgtest", "examples", "agent/internal/migrate",
-				"agent/internal/database", "agent/internal/audit", "agent/internal/quarantine",
+				"agent/bench", "agent/internal/database", "agent/internal/audit", "agent/internal/quarantine",
 			},
 			true, "events reach a database through a sink alone; only commands about what is stored speak to it",
 		},

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/s-developer-team-inu/inu-logsmith/plugins/s3/s3test"
+)
+
+const (
+	serveBucketCommand = "serve-bucket"
+	bucketName         = "bench-cloudtrail"
+	region             = "us-east-1"
+)
+
+// trail is the bucket's content: a day before the present month of four streams.
+func trail(events, perObject int) s3test.Trail {
+	now := time.Now().UTC()
+	return s3test.Trail{
+		Seed: 1, Start: time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC).AddDate(0, -1, 14),
+		Accounts: []string{"111122223333", "444455556666"}, Regions: []string{region, "ap-northeast-2"},
+		Events: events, EventsPerObject: perObject,
+	}
+}
+
+// loaded is what the server says once it is ready.
+type loaded struct {
+	URL     string
+	Objects int
+	Records int
+	Bytes   int64 // as stored
+}
+
+// serveBucket is the child process: it makes the objects, serves them until its
+// standard input ends, and answers GET requests to it for counts.
+func serveBucket(args []string) int {
+	flags := flag.NewFlagSet(serveBucketCommand, flag.ExitOnError)
+	events := flags.Int("events", 1000, "")
+	perObject := flags.Int("per-object", 200, "")
+	dir := flags.String("dir", "", "folder to write the objects to as well")
+	if err := flags.Parse(args); err != nil {
+		return 2
+	}
+	if err := bucketUntilEOF(trail(*events, *perObject), *dir); err != nil {
+		fmt.Fprintln(os.Stderr, "bucket:", err)
+		return 1
+	}
+	return 0
+}
+
+func bucketUntilEOF(t s3test.Trail, dir string) error {
+	s, err := s3test.Start(s3test.Options{})
+	if err != nil {
+		return err
+	}
+	s.SetHook(func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path != "/-/lists" {
+			return false
+		}
+		fmt.Fprint(w, s.Requests(s3test.ListObjectsV2))
+		return true
+	})
+	var m loaded
+	for o := range t.Objects() {
+		if err := s.Put(bucketName, o.Key, o.Body); err != nil {
+			return err
+		}
+		if dir != "" {
+			if err := os.WriteFile(filepath.Join(dir, filepath.Base(o.Key)), o.Body, 0o600); err != nil {
+				return err
+			}
+		}
+		m.Objects, m.Records, m.Bytes = m.Objects+1, m.Records+o.Records, m.Bytes+int64(len(o.Body))
+	}
+	m.URL = s.URL
+	if err := json.NewEncoder(os.Stdout).Encode(m); err != nil {
+		return err
+	}
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent is gone, or closes it
+	return s.Close()
+}
+
+// A bucket is the server's process as its parent sees it.
+type bucket struct {
+	loaded
+	cmd   *exec.Cmd
+	stdin io.Closer
+}
+
+func startBucket(ctx context.Context, events, perObject int, dir string) (_ *bucket, err error) {
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", serveBucketCommand,
+		fmt.Sprintf("-events=%d", events), fmt.Sprintf("-per-object=%d", perObject), "-dir="+dir)
+	cmd.Stderr = os.Stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	b := &bucket{cmd: cmd, stdin: stdin}
+	line, err := bufio.NewReader(stdout).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &b.loaded)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start the bucket's server: %w", err), b.close())
+	}
+	return b, nil
+}
+
+// lists is how many list requests the server has answered.
+func (b *bucket) lists(ctx context.Context) (n int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.URL+"/-/lists", nil)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, err = fmt.Fscan(resp.Body, &n)
+	return n, err
+}
+
+func (b *bucket) close() error {
+	if b == nil {
+		return nil
+	}
+	_ = b.stdin.Close()
+	err := b.cmd.Wait()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			return nil // the context ended it
+		}
+	}
+	return err
+}
+
+// source is the source block that reads the bucket.
+func (b *bucket) source() string {
+	return strings.NewReplacer("BUCKET", bucketName, "REGION", region, "ENDPOINT", b.URL).Replace(`
+  source "s3" {
+    bucket           = "BUCKET"
+    region           = "REGION"
+    endpoint         = "ENDPOINT"
+    force_path_style = true
+  }`)
+}
