@@ -76,6 +76,11 @@ type Result struct {
 	// New says for each event whether it was stored now (true) or had been there
 	// before. nil where the sink cannot know.
 	New []bool
+	// Variants is how many events of the batch came with the ID of an event that is
+	// stored with other content, and were kept beside it now. They count as duplicates,
+	// but AWS writes no such records: the agent raises an alarm. 0 where the sink does
+	// not compare.
+	Variants int
 }
 
 // Reject is one event that a sink refuses for good.

@@ -58,7 +58,7 @@ func open(ctx context.Context, s Settings, around surroundings) (*Source, error)
 	}
 	src := &Source{settings: s, quotas: dir, regions: make(map[string]*region)}
 	src.access, err = awsconfig.Load(ctx, awsconfig.Options{
-		Profile: s.Profile, AssumeRole: s.AssumeRole, HTTPClient: around.http, Retryer: retryer, Role: src.standIn,
+		Profile: s.Profile, AssumeRole: s.AssumeRole, Insecure: s.AllowInsecure, HTTPClient: around.http, Retryer: retryer, Role: src.standIn,
 	})
 	if err != nil {
 		return nil, err

@@ -45,7 +45,7 @@ func source(t *testing.T, srv *lookuptest.Service, s Settings) *Source {
 func sourceOver(t *testing.T, client aws.HTTPClient, s Settings, temp string) *Source {
 	t.Helper()
 	if s.Endpoint == "" {
-		s.Endpoint = standIn
+		s.Endpoint, s.AllowInsecure = standIn, true
 	}
 	if s.EventCategory == "" {
 		s.EventCategory = categoryManagement

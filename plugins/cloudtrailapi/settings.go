@@ -22,6 +22,8 @@ type Settings struct {
 	Profile    string                `agent:"profile" optional:"true" desc:"A profile of the AWS configuration files, for credentials."`
 	AssumeRole *awsconfig.AssumeRole `agent:"assume_role,block" desc:"A role to take on before reading. Events are those of the role's account."`
 	Endpoint   string                `agent:"endpoint" optional:"true" desc:"URL of a VPC endpoint, or of a server that stands in for AWS."`
+	// AllowInsecure is as for the source s3.
+	AllowInsecure bool `agent:"allow_insecure" default:"false" desc:"Let an endpoint on another machine begin with http://. Whoever is on the way can then read everything and change it."`
 }
 
 // Lookup is the attribute that events must have. Exactly one is given.
@@ -89,7 +91,7 @@ func (s Settings) Validate() []sdk.Fault {
 	if s.Lookup != nil {
 		faults = append(faults, s.lookupFaults()...)
 	}
-	if f, bad := awsconfig.EndpointFault(s.Endpoint, "https://vpce-0a1b2c.cloudtrail.ap-northeast-2.vpce.amazonaws.com"); bad {
+	if f, bad := awsconfig.EndpointFault(s.Endpoint, "https://vpce-0a1b2c.cloudtrail.ap-northeast-2.vpce.amazonaws.com", s.AllowInsecure); bad {
 		faults = append(faults, f)
 	} else if awsconfig.IsAWS(s.Endpoint) && len(s.Regions) != 1 {
 		faults = append(faults, sdk.Fault{

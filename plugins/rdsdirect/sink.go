@@ -15,7 +15,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -81,12 +80,7 @@ func (s *Sink) Write(ctx context.Context, b sdk.Batch) (sdk.Result, error) {
 	if err := s.inTx(ctx, func(tx pgx.Tx) error { return s.store(ctx, tx, w) }); err != nil {
 		return sdk.Result{}, err
 	}
-	if w.variants > 0 {
-		// Somebody makes up eventIDs, perhaps to hide an event. No caller is told of it
-		// otherwise.
-		slog.WarnContext(ctx, "records came with the id of a stored event but with other content; see table variants",
-			"pipeline", b.Pipeline, "variants", w.variants)
-	}
+	w.result.Variants = int(w.variants)
 	return w.result, nil
 }
 

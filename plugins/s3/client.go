@@ -32,7 +32,7 @@ func defaultPace() pace {
 // configuration files but does not touch the network.
 func newClient(ctx context.Context, s Settings, p pace) (*s3.Client, *awsconfig.Access, error) {
 	access, err := awsconfig.Load(ctx, awsconfig.Options{
-		Region: s.Region, Profile: s.Profile, AssumeRole: s.AssumeRole,
+		Region: s.Region, Profile: s.Profile, AssumeRole: s.AssumeRole, Insecure: s.AllowInsecure,
 		HTTPClient: awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 			t.ResponseHeaderTimeout = p.answer
 		}),

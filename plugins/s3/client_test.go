@@ -127,7 +127,13 @@ func TestValidateNamesFaults(t *testing.T) {
 		},
 		"an endpoint without scheme": {Settings{Endpoint: "minio:9000"}, []string{"endpoint: Not a URL"}},
 		"an endpoint without host":   {Settings{Endpoint: "http://"}, []string{"endpoint: Not a URL"}},
-		"the queue's endpoint":       {Settings{Notifications: &Notifications{Endpoint: "sqs"}}, []string{"notifications.endpoint: Not a URL"}},
+		"an endpoint without TLS": {
+			Settings{Endpoint: "http://minio:9000", Notifications: &Notifications{QueueURL: "http://sqs/1/q"}},
+			[]string{"endpoint: Endpoint without TLS", "notifications.queue_url: Queue without TLS"},
+		},
+		"a queue with an endpoint of its own": {Settings{Notifications: &Notifications{QueueURL: "http://sqs/1/q", Endpoint: "http://localhost:1"}}, nil},
+		"no TLS, and it is said so":           {Settings{Endpoint: "http://minio:9000", AllowInsecure: true, Notifications: &Notifications{QueueURL: "http://sqs/1/q"}}, nil},
+		"the queue's endpoint":                {Settings{Notifications: &Notifications{Endpoint: "sqs"}}, []string{"notifications.endpoint: Not a URL"}},
 	} {
 		var got []string
 		for _, f := range tc.settings.Validate() {

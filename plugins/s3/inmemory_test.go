@@ -48,7 +48,7 @@ func (c inMemory) Do(r *http.Request) (*http.Response, error) {
 func sourceOf(t testing.TB, server http.Handler, s Settings) *Source {
 	t.Helper()
 	s.Bucket = cmp.Or(s.Bucket, bucket)
-	s.Endpoint, s.ForcePathStyle = "http://s3.test", true
+	s.Endpoint, s.ForcePathStyle, s.AllowInsecure = "http://s3.test", true, true
 	src, err := open(t.Context(), s, quick())
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ type Settings struct {
 
 	Endpoint            string `agent:"endpoint" optional:"true" desc:"URL of an S3-compatible server, instead of AWS."`
 	ForcePathStyle      bool   `agent:"force_path_style" default:"false" desc:"Put the bucket in the URL's path, as most S3-compatible servers want it."`
+	AllowInsecure       bool   `agent:"allow_insecure" default:"false" desc:"Let an endpoint on another machine begin with http://. Whoever is on the way can then read everything and change it."`
 	ExpectedBucketOwner string `agent:"expected_bucket_owner" optional:"true" pattern:"^([0-9]{12})?$" desc:"Account that must own the bucket; any other is refused."`
 }
 
@@ -60,12 +61,16 @@ func (s Settings) Validate() []sdk.Fault {
 			faults = append(faults, f)
 		}
 	}
-	if f, bad := awsconfig.EndpointFault(s.Endpoint, "https://minio.example.com:9000"); bad {
+	if f, bad := awsconfig.EndpointFault(s.Endpoint, "https://minio.example.com:9000", s.AllowInsecure); bad {
 		faults = append(faults, f)
 	}
 	if s.Notifications != nil {
-		if f, bad := awsconfig.EndpointFault(s.Notifications.Endpoint, "https://vpce-0a1b2c.sqs.ap-northeast-2.vpce.amazonaws.com"); bad {
+		if f, bad := awsconfig.EndpointFault(s.Notifications.Endpoint, "https://vpce-0a1b2c.sqs.ap-northeast-2.vpce.amazonaws.com", s.AllowInsecure); bad {
 			f.Path = "notifications." + f.Path
+			faults = append(faults, f)
+		}
+		if f, bad := awsconfig.EndpointFault(s.Notifications.QueueURL, "https://sqs.ap-northeast-2.amazonaws.com/123456789012/trail", s.AllowInsecure); bad && s.Notifications.Endpoint == "" {
+			f.Path, f.Summary = "notifications.queue_url", strings.Replace(f.Summary, "Endpoint", "Queue", 1)
 			faults = append(faults, f)
 		}
 	}

@@ -3,6 +3,7 @@ package host
 import (
 	"cmp"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"net/url"
 	"slices"
@@ -56,13 +57,14 @@ func (c *concealer) add(values []string) {
 }
 
 // formsOf are the ways in which a text turns up in logs and messages: as it is, quoted by
-// Go or JSON, or within a URL.
+// Go or JSON, within a URL, or as base64.
 func formsOf(s string) []string {
 	forms := []string{s, inner(strconv.Quote(s)), url.QueryEscape(s), url.PathEscape(s)}
 	if quoted, err := json.Marshal(s); err == nil {
 		forms = append(forms, inner(string(quoted)))
 	}
-	return forms
+	// As in a header of HTTP. Padding is what follows.
+	return append(forms, base64.RawStdEncoding.EncodeToString([]byte(s)), base64.RawURLEncoding.EncodeToString([]byte(s)))
 }
 
 func inner(quoted string) string { return quoted[1 : len(quoted)-1] }

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk/host"
@@ -41,7 +42,7 @@ func TestMain(m *testing.M) {
 			hostOfOrphan()
 		}
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 type settings struct {

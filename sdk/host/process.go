@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk/internal/sealed"
 )
 
 // How long each step of a stop may take before the next, harder one.
@@ -20,6 +22,14 @@ const (
 	shutdownGrace = 5 * time.Second
 	killGrace     = 2 * time.Second
 )
+
+// Inspectable is the environment variable that, set to "1", leaves agent and plugins open
+// to profilers, debuggers and measurements of their own user.
+const Inspectable = sealed.Inspectable
+
+// Seal closes this process to debuggers of its own user, and switches core files off. The
+// agent calls it first; plugins do it by themselves when they are served.
+func Seal() error { return sealed.Process() }
 
 // spawnAndWatch reports the start's result and then blocks until the process ended.
 func (p *Process) spawnAndWatch(started chan<- error) {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
 
+	"github.com/s-developer-team-inu/inu-logsmith/sdk/internal/sealed"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk/internal/wire"
 )
 
@@ -36,7 +37,11 @@ func (d Definition) Serve() {
 		fmt.Fprintln(os.Stderr, "prepare standard output:", err)
 		os.Exit(1)
 	}
+	sealErr := sealed.Process()
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if sealErr != nil {
+		slog.Warn("the plugin's memory is open to other processes of its user", "err", sealErr)
+	}
 	ignoreSignals()
 	followLifeline()
 	goplugin.Serve(&goplugin.ServeConfig{

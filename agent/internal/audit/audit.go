@@ -79,8 +79,12 @@ type Listing struct {
 
 // A Group is the rows of one group and what the ledger says of them.
 type Group struct {
-	ID       uuid.UUID
-	Rows     int64
+	ID   uuid.UUID
+	Rows int64
+	// Variants is how many records came under the ID of a stored event with other
+	// content. They are no finding, for the ledger counts them as duplicates, but
+	// somebody should know.
+	Variants int64
 	Accounts []Account
 }
 

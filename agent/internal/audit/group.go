@@ -25,6 +25,7 @@ func (g *groupCheck) run(ctx context.Context) error {
 		{"sum up the ledger", g.sumLedger},
 		{"check the ledger's counts", g.checkCounts},
 		{"count rows by origin", g.checkRows},
+		{"count variants", g.countVariants},
 		{"count the quarantine", g.checkQuarantine},
 		{"look for splits to be read again", g.checkRetried},
 	} {
@@ -146,6 +147,15 @@ func (g *groupCheck) checkRows(ctx context.Context) error {
 		}
 		return nil
 	}, optionalTime(g.Range.Until))
+}
+
+const countVariants = `
+select count(*)
+from public.variants v join public.events e on e.id = v.id and e.event_time = v.event_time
+where e.group_id = $1`
+
+func (g *groupCheck) countVariants(ctx context.Context) error {
+	return g.each(ctx, countVariants, []any{&g.group.Variants}, func() error { return nil })
 }
 
 // The ledger counts what was discarded by hand as quarantined still. What was discarded

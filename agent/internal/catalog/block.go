@@ -34,6 +34,11 @@ func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Eve
 	return s.stream(ctx, func(ctx context.Context, p *running, alive func(func() error) error) error {
 		return p.Source().Fetch(ctx, split, func(events []sdk.Event) error {
 			identify(events)
+			for i := range events {
+				if e := &events[i]; e.Reject != "" {
+					e.Reject = p.Concealed(e.Reject)
+				}
+			}
 			return alive(func() error { return emit(events) })
 		})
 	})

@@ -213,6 +213,7 @@ func (c *Catalog) start(name, kind, typ string, settings json.RawMessage) (*inst
 	l := launch{block: name, kind: kind, typ: typ, settings: settings, dir: c.dir}
 	if b != nil {
 		l.prepare, l.environment = b.prepare, openEnvironment(os.Environ(), b.Cloud)
+		l.secrets = environmentSecrets(l.environment)
 	} else {
 		l.prepare, l.memory = e.prepare, e.block.Memory
 	}

@@ -2,10 +2,16 @@ package catalog
 
 import (
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk/host"
 )
+
+// Seal keeps what this process knows from other processes of its user; see [host.Seal].
+func Seal() error { return host.Seal() }
 
 // memoryLimit is the soft limit of a built-in plugin's heap (GOMEMLIMIT). Together
 // with the agent's own it keeps all processes below the 256 MiB that are promised.
@@ -13,11 +19,11 @@ const memoryLimit = 48 << 20
 
 // processEnvironment is all that a plugin process sees of the agent's environment.
 func processEnvironment(environ []string, memory int64) []string {
-	env := []string{"GOMEMLIMIT=" + strconv.FormatInt(memory, 10)}
+	env := []string{"GOMEMLIMIT=" + strconv.FormatInt(memory, 10), "GOTRACEBACK=single"}
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case "PATH", "TZ", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOCOVERDIR", "GORACE":
+		case "PATH", "TZ", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOCOVERDIR", "GORACE", host.Inspectable:
 			env = append(env, kv)
 		}
 	}
@@ -39,6 +45,25 @@ func openEnvironment(environ []string, cloud bool) map[string]string {
 		}
 	}
 	return env
+}
+
+// environmentSecrets are the values in an environment that nobody may see: AWS's keys and
+// tokens, and the passwords of proxies.
+func environmentSecrets(environment map[string]string) []string {
+	var secrets []string
+	for name, value := range environment {
+		switch {
+		case name == "AWS_SECRET_ACCESS_KEY", name == "AWS_SESSION_TOKEN", name == "AWS_CONTAINER_AUTHORIZATION_TOKEN":
+			secrets = append(secrets, value)
+		case strings.HasSuffix(strings.ToUpper(name), "_PROXY"):
+			if u, err := url.Parse(value); err == nil {
+				if password, ok := u.User.Password(); ok {
+					secrets = append(secrets, password)
+				}
+			}
+		}
+	}
+	return secrets
 }
 
 // externalPath is PATH of an external plugin, unless its block says otherwise.

@@ -42,7 +42,8 @@ type launch struct {
 	dir              string // of sockets
 	settings         json.RawMessage
 	environment      map[string]string
-	memory           int64 // bytes the process may have for itself; 0 for no limit
+	secrets          []string // that it might repeat
+	memory           int64    // bytes the process may have for itself; 0 for no limit
 }
 
 // An instance is one block's plugin, kept running.
@@ -139,6 +140,7 @@ func (i *instance) open(ctx context.Context) (_ *running, err error) {
 		return nil, fmt.Errorf("ask plugin what it is: %w", err)
 	}
 	p.Conceal(d.Settings.Secrets(i.launch.settings)...)
+	p.Conceal(i.launch.secrets...)
 	opened, err := p.Open(ctx, i.launch.settings, i.launch.environment)
 	if err != nil {
 		return nil, fmt.Errorf("open plugin: %w", err)

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/catalog"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
@@ -39,7 +41,7 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func serveExternal(kind, typ string) {

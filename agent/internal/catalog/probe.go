@@ -90,6 +90,9 @@ func (c *Catalog) validate(e external, settings json.RawMessage) []sdk.Fault {
 			}
 			p.Conceal(d.Settings.Secrets(settings)...)
 			faults, err = p.Validate(ctx, settings)
+			for i, f := range faults {
+				faults[i].Summary, faults[i].Detail = p.Concealed(f.Summary), p.Concealed(f.Detail)
+			}
 			return err
 		})
 	})

@@ -14,6 +14,7 @@ import (
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/catalog"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/plain"
 )
 
 // The exit codes.
@@ -54,6 +55,9 @@ func commands() []command {
 // Run runs the command that args name (without the program's own name) and returns
 // the exit code.
 func (p *Program) Run(args []string) int {
+	if err := catalog.Seal(); err != nil {
+		p.failf("warning: the agent's memory is open to other processes of its user: %v", err)
+	}
 	name := ""
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		name, args = args[0], args[1:]
@@ -95,9 +99,9 @@ func (p *Program) catalog(log *slog.Logger) *catalog.Catalog {
 	return catalog.New(catalog.Config{Builtins: p.Builtins, Log: log})
 }
 
-// failf prints one line of what went wrong.
+// failf prints what went wrong, further lines of it indented.
 func (p *Program) failf(format string, args ...any) {
-	fmt.Fprintf(p.Stderr, "agent: "+format+"\n", args...)
+	fmt.Fprintf(p.Stderr, "agent: %s\n", plain.Lines(fmt.Sprintf(format, args...)))
 }
 
 // flags makes a flag set whose help is text, followed by the flags.
@@ -143,14 +147,18 @@ func (c *configFlags) define(f *flag.FlagSet) {
 }
 
 // setEnv sets the variables of the environment file.
-func (c *configFlags) setEnv() error {
+func (c *configFlags) setEnv(guard *config.Guard) error {
 	if c.envFile == "" {
 		return nil
+	}
+	if err := guard.CheckEnvFile(c.envFile); err != nil {
+		return err
 	}
 	vars, err := config.ReadEnvFile(c.envFile)
 	if err != nil {
 		return err
 	}
+	guard.AddLoose(c.envFile, vars)
 	for name, value := range vars {
 		if err := os.Setenv(name, value); err != nil {
 			return fmt.Errorf("%s: set %s: %w", c.envFile, name, err)
@@ -172,16 +180,25 @@ func (p *Program) load(c configFlags, strict bool) (_ *config.Config, ok bool) {
 }
 
 func (p *Program) read(c configFlags, strict bool) (*config.Config, config.Diagnostics, error) {
-	if err := c.setEnv(); err != nil {
+	guard := &config.Guard{Service: isService()}
+	if err := c.setEnv(guard); err != nil {
 		return nil, nil, err
 	}
 	cfg, diags := config.Load(c.file, config.Options{
 		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
 		Strict:         strict,
 		Tests:          c.tests,
+		Guard:          guard,
 		Catalog:        p.configCatalog,
 	})
 	return cfg, diags, nil
+}
+
+// isService reports whether this is a service of the machine: systemd gives each an
+// INVOCATION_ID, and one that a person's own manager runs a MANAGERPID too, as in a
+// terminal of a desktop (systemd.exec(5)).
+func isService() bool {
+	return os.Getenv("INVOCATION_ID") != "" && os.Getenv("MANAGERPID") == ""
 }
 
 func (p *Program) configCatalog(agent config.Agent, plugins []config.Plugin) (config.Catalog, error) {

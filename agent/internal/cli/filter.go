@@ -14,6 +14,7 @@ import (
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/filter"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/plain"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
@@ -80,7 +81,7 @@ func (p *Program) readFiles(paths []string, take func([]sdk.Event) error) (inval
 	if err != nil {
 		return nil, fmt.Errorf("settings of the file source: %w", err)
 	}
-	cat := p.catalog(slog.New(slog.NewTextHandler(p.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	cat := p.catalog(slog.New(slog.NewTextHandler(plain.TextWriter(p.Stderr), &slog.HandlerOptions{Level: slog.LevelWarn})))
 	ctx, cancel := context.WithCancel(context.Background())
 	defer func() {
 		closing, done := context.WithTimeout(ctx, 5*time.Second)
@@ -159,7 +160,7 @@ func (t *tally) print(w io.Writer) {
 		if name == "" {
 			name = "(none)"
 		}
-		fmt.Fprintf(tw, "%d\t%d\t %s\n", n.kept, n.filtered, name)
+		fmt.Fprintf(tw, "%d\t%d\t %s\n", n.kept, n.filtered, plain.Text(name))
 	}
 	fmt.Fprintf(tw, "%d\t%d\t total\n", total.kept, total.filtered)
 	_ = tw.Flush()
@@ -167,7 +168,7 @@ func (t *tally) print(w io.Writer) {
 		fmt.Fprintf(w, "%s kept because the filter could not be evaluated.\n", count(t.unevaluable, "event"))
 	}
 	for _, err := range t.invalid {
-		fmt.Fprintf(w, "A file would go to quarantine: %v\n", err)
+		fmt.Fprintf(w, "A file would go to quarantine: %s\n", plain.Text(err.Error()))
 	}
 	if t.rejected > 0 {
 		fmt.Fprintf(w, "%s would go to quarantine.\n", count(t.rejected, "record"))

@@ -62,7 +62,8 @@ func status(in catalog.Installed) string {
 // configuration must be there, one that is not, and was not named, is empty. The
 // catalog is nil if the command is over, with exit code code.
 func (p *Program) programs(c configFlags, must bool) (_ *catalog.Catalog, _ config.Programs, code int) {
-	if err := c.setEnv(); err != nil {
+	guard := &config.Guard{Service: isService()}
+	if err := c.setEnv(guard); err != nil {
 		p.failf("%v", err)
 		return nil, config.Programs{}, exitUsage
 	}
@@ -77,6 +78,7 @@ func (p *Program) programs(c configFlags, must bool) (_ *catalog.Catalog, _ conf
 	programs, diags := config.ReadPrograms(c.file, src, config.Options{
 		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
 		Strict:         true,
+		Guard:          guard,
 	})
 	diags.Print(p.Stderr, isTerminal(p.Stderr))
 	if diags.HasErrors() {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/plain"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk/schema"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk/sdktest/conformance"
@@ -48,7 +49,7 @@ func (p *Program) pluginTest(args []string) int {
 		p.failf("usage: agent plugin test PATH [-config FILE] [-stored COMMAND]; agent plugin test -h shows more")
 		return exitUsage
 	}
-	if err := c.setEnv(); err != nil {
+	if err := c.setEnv(&config.Guard{}); err != nil {
 		p.failf("%v", err)
 		return exitUsage
 	}
@@ -98,7 +99,7 @@ func (p *Program) check(ctx context.Context, o conformance.Options, file string)
 		p.failf("the plugin needs settings, such as %q: write a block %s %q { … } with settings that work into a file, and name it with -config", needed, d.Kind, d.Type)
 		return exitUsage
 	}
-	fmt.Fprintf(p.Stdout, "%s %q, version %s\n", d.Kind, d.Type, d.Version)
+	fmt.Fprintf(p.Stdout, "%s %q, version %s\n", plain.Text(d.Kind), d.Type, plain.Text(d.Version))
 	return p.report(ctx, suite.Checks())
 }
 
@@ -160,10 +161,10 @@ func (p *Program) report(ctx context.Context, checks []conformance.Check) int {
 			fmt.Fprintf(p.Stdout, "ok    %-52s %5.1fs\n", check.Name, took)
 		case errors.As(err, &reason):
 			skipped++
-			fmt.Fprintf(p.Stdout, "skip  %s: %s\n", check.Name, reason.Reason)
+			fmt.Fprintf(p.Stdout, "skip  %s: %s\n", check.Name, plain.Text(reason.Reason))
 		default:
 			failed++
-			fmt.Fprintf(p.Stdout, "FAIL  %-52s %5.1fs\n      %s\n", check.Name, took, strings.ReplaceAll(err.Error(), "\n", "\n      "))
+			fmt.Fprintf(p.Stdout, "FAIL  %-52s %5.1fs\n      %s\n", check.Name, took, strings.ReplaceAll(plain.Lines(err.Error()), "\n", "\n    "))
 		}
 	}
 	fmt.Fprintf(p.Stdout, "%d passed, %d failed, %d skipped\n", passed, failed, skipped)

@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/plain"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/quarantine"
 )
 
@@ -156,20 +154,4 @@ func countEntries(n int) string {
 // escaped is text that is safe on a terminal and in a log: whoever can put a record
 // into a trail writes parts of it. What is not a printable character is escaped as in
 // Go, so that one line stays one line; a backslash stays itself.
-func escaped(text string) string {
-	var b strings.Builder
-	for len(text) > 0 {
-		r, size := utf8.DecodeRuneInString(text)
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&b, `\x%02x`, text[0])
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		default:
-			quoted := strconv.QuoteRune(r)
-			b.WriteString(quoted[1 : len(quoted)-1])
-		}
-		text = text[size:]
-	}
-	return b.String()
-}
+func escaped(text string) string { return plain.Text(text) }

@@ -141,16 +141,29 @@ func summary(s pipeline.Stats) string {
 		}
 	}
 	fmt.Fprintf(&b, "; splits: %d read, %d stored before, %d left unread", s.Settled, s.Known, s.Failed)
+	if n := variants(s); n > 0 {
+		fmt.Fprintf(&b, "; %s came under the id of a stored event with other content: see table variants", count(int(n), "record"))
+	}
 	if s.Unevaluable > 0 {
 		fmt.Fprintf(&b, "; %s kept because the filter could not be evaluated", count(int(s.Unevaluable), "event"))
 	}
 	return b.String()
 }
 
+func variants(s pipeline.Stats) (n int64) {
+	for _, sink := range s.Sinks {
+		n += sink.Variants
+	}
+	return n
+}
+
 func logAttrs(name string, s pipeline.Stats) []any {
 	attrs := []any{"pipeline", name, "splits", s.Settled, "unread", s.Failed, "read", s.Read, "filtered", s.Filtered}
 	if s.Unevaluable > 0 {
 		attrs = append(attrs, "unevaluable", s.Unevaluable)
+	}
+	if n := variants(s); n > 0 {
+		attrs = append(attrs, "variants", n)
 	}
 	for _, sink := range s.Sinks {
 		prefix := ""

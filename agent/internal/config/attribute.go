@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -116,18 +117,40 @@ func (d *decoder) reportMissing(s *section, path string, expr hcl.Expression, or
 	}
 }
 
-// keepSecret notes the value of a sensitive attribute and warns if the file holds it.
+// keepSecret notes the value of a sensitive attribute, and reports it if the file holds
+// it or others can read where it comes from.
 func (d *decoder) keepSecret(attr *hcl.Attribute, value cty.Value, origins []origin) {
 	texts := textsOf(value)
 	d.secrets = append(d.secrets, texts...)
-	if len(origins) > 0 || !slices.ContainsFunc(texts, func(s string) bool { return s != "" }) {
-		return
-	}
 	if !value.Type().IsPrimitiveType() {
-		return
+		texts = secretElements(value)
 	}
-	d.warn(attr.Expr.Range(), "Secret in plain text", fmt.Sprintf(
-		`Whoever can read this file knows %q. Write credential("NAME") or env("NAME") instead.`, attr.Name))
+	switch {
+	case !slices.ContainsFunc(texts, func(s string) bool { return s != "" }):
+	case len(origins) > 0:
+		d.looseSecret(attr.Expr.Range(), attr.Name, origins)
+	case value.Type().IsPrimitiveType() || d.exposed:
+		d.literalSecret(attr.Expr.Range(), attr.Name)
+	}
+}
+
+// secretName is what the names of secrets are made of.
+var secretName = regexp.MustCompile(`(?i)pass|secret|token|key|credential|auth|cookie|dsn`)
+
+// secretElements are those values of a sensitive map, such as the environment of a
+// plugin or the headers of a request, whose names say that they are secret. The others
+// are ordinary words, without which no message could be understood.
+func secretElements(value cty.Value) []string {
+	if t := value.Type(); !t.IsObjectType() && !t.IsMapType() {
+		return textsOf(value)
+	}
+	var texts []string
+	for name, element := range value.Elements() {
+		if secretName.MatchString(name.AsString()) {
+			texts = append(texts, textsOf(element)...)
+		}
+	}
+	return texts
 }
 
 // textsOf returns every string and number in value, as text.

@@ -137,6 +137,8 @@ type Options struct {
 	Tests bool
 	// Now is what a relative `since` counts from; time.Now() if zero.
 	Now time.Time
+	// Guard, if set, has the modes of the files checked that [Load] reads.
+	Guard *Guard
 	// Catalog opens the catalog. It is required.
 	Catalog func(Agent, []Plugin) (Catalog, error)
 }
@@ -147,7 +149,9 @@ func Load(file string, o Options) (*Config, Diagnostics) {
 	if found.HasErrors() {
 		return nil, found
 	}
-	return Parse(file, src, o)
+	d := newDecoder(file, src, o)
+	d.guardFile()
+	return d.config()
 }
 
 func readSource(file string) ([]byte, Diagnostics) {
@@ -165,7 +169,10 @@ func readSource(file string) ([]byte, Diagnostics) {
 // Parse is [Load] of a file whose contents are src. file says whether it is JSON, and
 // where file() starts from.
 func Parse(file string, src []byte, o Options) (*Config, Diagnostics) {
-	d := newDecoder(file, src, o)
+	return newDecoder(file, src, o).config()
+}
+
+func (d *decoder) config() (*Config, Diagnostics) {
 	body, ok := d.parse()
 	if !ok {
 		return nil, d.diagnostics()

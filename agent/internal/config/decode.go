@@ -22,6 +22,7 @@ type decoder struct {
 	catalog Catalog // nil while it is not open, or cannot be
 	// unpinned says that a plugin block may lack its checksum: it is about to get one.
 	unpinned bool
+	exposed  bool // others can read the file
 
 	diags   hcl.Diagnostics
 	public  []hcl.Range // attributes whose values may be shown

@@ -12,6 +12,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
+
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/plain"
 )
 
 // Severity says whether a configuration with this diagnostic can run.
@@ -78,7 +80,7 @@ func (d Diagnostics) HasErrors() bool {
 const (
 	red    = "\x1b[1;31m"
 	yellow = "\x1b[1;33m"
-	plain  = "\x1b[0m"
+	reset  = "\x1b[0m"
 )
 
 // Print writes each diagnostic as
@@ -96,7 +98,7 @@ func (d Diagnostics) Print(w io.Writer, color bool) {
 			paint = yellow
 		}
 		if color {
-			b.WriteString(paint + diag.String() + plain + "\n")
+			b.WriteString(paint + diag.String() + reset + "\n")
 		} else {
 			b.WriteString(diag.String() + "\n")
 		}
@@ -107,7 +109,7 @@ func (d Diagnostics) Print(w io.Writer, color bool) {
 		fmt.Fprintf(&b, "  %s | %s\n", number, diag.snippet.text)
 		caret := diag.snippet.caret
 		if color {
-			caret = paint + caret + plain
+			caret = paint + caret + reset
 		}
 		fmt.Fprintf(&b, "  %*s | %s%s\n", len(number), "", diag.snippet.indent, caret)
 	}
@@ -149,8 +151,8 @@ func (d *decoder) diagnostic(from *hcl.Diagnostic, l *listing) Diagnostic {
 		to.snippet = l.snippet(*at)
 		secrets = append(slices.Clip(secrets), l.hiddenIn(at.Start.Line)...)
 	}
-	to.Summary = capital(scrub(oneLine(from.Summary), secrets))
-	to.Detail = capital(scrub(oneLine(from.Detail), secrets))
+	to.Summary = plain.Text(capital(scrub(oneLine(from.Summary), secrets)))
+	to.Detail = plain.Text(capital(scrub(oneLine(from.Detail), secrets)))
 	return to
 }
 

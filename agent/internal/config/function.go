@@ -20,7 +20,8 @@ import (
 // through.
 type origin struct {
 	function, name string
-	missing        bool // nothing is set; the value is unknown
+	missing        bool   // nothing is set; the value is unknown
+	path           string // of the file it was read from
 }
 
 func (o origin) String() string { return fmt.Sprintf("%s(%q)", o.function, o.name) }
@@ -118,7 +119,7 @@ func (d *decoder) readFile(path string) (cty.Value, error) {
 	if err != nil {
 		return cty.NilVal, err
 	}
-	return origin{function: "file", name: path}.value(text), nil
+	return origin{function: "file", name: path, path: full}.value(text), nil
 }
 
 // readCredential is credential(name): what systemd placed in $CREDENTIALS_DIRECTORY
@@ -131,7 +132,8 @@ func (d *decoder) readCredential(name string) (cty.Value, error) {
 	if d.options.CredentialsDir == "" {
 		return o.unset(), nil
 	}
-	text, err := readText(filepath.Join(d.options.CredentialsDir, name))
+	o.path = filepath.Join(d.options.CredentialsDir, name)
+	text, err := readText(o.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return o.unset(), nil
 	}

@@ -30,6 +30,7 @@ func ReadPrograms(file string, src []byte, o Options) (Programs, Diagnostics) {
 	o.Now = time.Now()
 	d := newDecoder(file, src, o)
 	d.unpinned = true
+	d.guardFile()
 	body, ok := d.parse()
 	if !ok {
 		return Programs{}, d.diagnostics()

@@ -42,6 +42,8 @@ func (h hostile) Write(_ context.Context, b sdk.Batch) (sdk.Result, error) {
 		return sdk.Result{Rejected: []sdk.Reject{{Index: 0, Reason: "a"}, {Index: 0, Reason: "b"}}}, nil
 	case "counts too many":
 		return sdk.Result{New: make([]bool, len(b.Events)+1)}, nil
+	case "invents variants":
+		return sdk.Result{Variants: len(b.Events) + 1}, nil
 	case "rejects what it was not given":
 		return sdk.Result{Rejected: []sdk.Reject{{Index: -1, Reason: "a"}}}, nil
 	case "answers with 64 MiB":
@@ -91,7 +93,7 @@ func (h hostile) Fetch(context.Context, sdk.Split, func([]sdk.Event) error) erro
 // The agent survives each of them, and the pipeline beside it carries everything, once.
 func TestOtherPipelinesDoNotNoticeAHostilePlugin(t *testing.T) {
 	sinks := []string{
-		"acknowledges twice", "counts too many", "rejects what it was not given", "answers with 64 MiB", "floods the log",
+		"acknowledges twice", "counts too many", "invents variants", "rejects what it was not given", "answers with 64 MiB", "floods the log",
 		"panics", "panics elsewhere", "panics in open", "exits", "exits in open", "never answers",
 	}
 	sources := []string{"exits while it lists", "lists for ever", "panics while it reads", "never sends an event"}

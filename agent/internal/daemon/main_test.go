@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"go.uber.org/goleak"
+
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/catalog"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/daemon"
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == "external" {
 		plugin.ServeSink("external", "1.0.0", openLines)
 	}
-	os.Exit(m.Run())
+	goleak.VerifyTestMain(m)
 }
 
 func plugins() *catalog.Catalog {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/plain"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
@@ -29,7 +30,7 @@ func (p *printer) Write(_ context.Context, b sdk.Batch) (sdk.Result, error) {
 		}
 		out.WriteByte('\n')
 	}
-	if _, err := p.w.Write(out.Bytes()); err != nil {
+	if _, err := p.w.Write(plain.JSON(out.Bytes())); err != nil {
 		return sdk.Result{}, sdk.Denied(fmt.Errorf("print events: %w", err))
 	}
 	return sdk.Result{}, nil

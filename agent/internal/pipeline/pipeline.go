@@ -236,6 +236,9 @@ type Stats struct {
 type SinkStats struct {
 	Name                           string
 	Stored, Duplicate, Quarantined int64
+	// Variants counts duplicates that came with other content than what is stored under
+	// their id: somebody makes up records. It counts when they are written.
+	Variants int64
 }
 
 // PassStats counts what one pass of a source, see [sdk.Split.Pass], found that the sink

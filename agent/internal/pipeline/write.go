@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
@@ -29,6 +30,7 @@ func (l *lane) store(ctx context.Context, b *batch) error {
 	switch {
 	case err == nil:
 		l.account(b, res)
+		l.alarm(b, res)
 		return nil
 	case !sdk.IsInvalid(err):
 		return fmt.Errorf("write to sink %s: %w", l.sink.Name, err)
@@ -125,6 +127,37 @@ func (l *lane) account(b *batch, res sdk.Result) {
 	for _, q := range b.quarantine {
 		q.share.quarantined++
 	}
+}
+
+// alarm says that events came with the id of another, stored one: whoever can put an
+// object into the bucket may try to hide an event that way, or to change it. The sink
+// has kept them beside what is stored.
+func (l *lane) alarm(b *batch, res sdk.Result) {
+	if res.Variants == 0 {
+		return
+	}
+	l.mu.Lock()
+	l.stats.Variants += int64(res.Variants)
+	l.mu.Unlock()
+	l.p.Log.Error("records came with the id of a stored event but with other content: somebody may have made them up; the sink has kept both",
+		"sink", l.sink.Name, "variants", res.Variants, "splits", b.splitIDs(maxNamed))
+}
+
+// maxNamed is how many splits of a batch one message names.
+const maxNamed = 10
+
+// splitIDs are the splits of b's events, the first ones.
+func (b *batch) splitIDs(most int) []string {
+	var ids []string
+	for _, s := range b.spans {
+		if id := s.share.attempt.split.ID; !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+		if len(ids) == most {
+			break
+		}
+	}
+	return ids
 }
 
 // durable gives back the batch's memory, lets completions follow that waited for it,

@@ -29,7 +29,9 @@ type Options struct {
 	AssumeRole *AssumeRole
 
 	HTTPClient aws.HTTPClient
-	Retryer    func() aws.Retryer
+	// Insecure lets requests go to other machines without TLS.
+	Insecure bool
+	Retryer  func() aws.Retryer
 	// Role changes the client of AWS STS that takes on the role; may be nil.
 	Role func(*sts.Options)
 }
@@ -66,6 +68,11 @@ func load(ctx context.Context, o Options) (aws.Config, error) {
 	)
 	if err != nil {
 		return aws.Config{}, sdk.Denied(fmt.Errorf("load the AWS configuration: %w", err))
+	}
+	if !o.Insecure {
+		// What finds credentials keeps its own: the addresses of instance metadata and of
+		// container credentials are plain HTTP by design.
+		cfg.HTTPClient = encrypted{cfg.HTTPClient}
 	}
 	r := o.AssumeRole
 	if r == nil {
@@ -108,18 +115,6 @@ func (a *Access) Authenticate(ctx context.Context) error {
 // Renew forgets the credentials, which AWS has refused: somebody may have put new
 // ones into the files since they were read.
 func (a *Access) Renew() { a.credentials.renew() }
-
-// EndpointFault says what is wrong with the setting endpoint, if anything is.
-func EndpointFault(endpoint, example string) (sdk.Fault, bool) {
-	u, err := url.Parse(endpoint)
-	if endpoint == "" || err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
-		return sdk.Fault{}, false
-	}
-	return sdk.Fault{
-		Path: "endpoint", Summary: "Not a URL",
-		Detail: fmt.Sprintf("Write it with its scheme, such as %q.", example),
-	}, true
-}
 
 // IsAWS reports whether an endpoint is AWS's own, such as a VPC endpoint. Any other
 // is a stand-in for all of AWS.

@@ -1,8 +1,10 @@
 package awsconfig
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,12 +103,75 @@ func TestIsAWS(t *testing.T) {
 }
 
 func TestEndpointFault(t *testing.T) {
-	for endpoint, want := range map[string]bool{
-		"": false, "http://h": false, "https://h:1/x": false, "h": true, "ftp://h": true, "http://": true, "://": true,
+	for _, tc := range []struct {
+		endpoint string
+		insecure bool
+		want     string
+	}{
+		{"", false, ""},
+		{"https://h:1/x", false, ""},
+		{"http://127.0.0.1:9000", false, ""},
+		{"http://[::1]:9000", false, ""},
+		{"http://localhost:9000", false, ""},
+		{"http://minio:9000", true, ""},
+		{"h", false, "Not a URL"},
+		{"ftp://h", true, "Not a URL"},
+		{"http://", true, "Not a URL"},
+		{"://", false, "Not a URL"},
+		{"http://minio:9000", false, "Endpoint without TLS"},
+		{"HTTP://10.0.0.1", false, "Endpoint without TLS"},
+		{"http://127.0.0.1.evil.example", false, "Endpoint without TLS"},
+		{"http://localhost.evil.example", false, "Endpoint without TLS"},
+		{"http://127.0.0.1@evil.example", false, "Endpoint without TLS"},
 	} {
-		f, got := EndpointFault(endpoint, "https://example.com")
-		if got != want || got && (f.Path != "endpoint" || !strings.Contains(f.Detail, "https://example.com")) {
-			t.Errorf("EndpointFault(%q) = %+v, %v, want %v", endpoint, f, got, want)
+		f, bad := EndpointFault(tc.endpoint, "https://example.com", tc.insecure)
+		if bad != (tc.want != "") || f.Summary != tc.want || bad && f.Path != "endpoint" {
+			t.Errorf("EndpointFault(%q, %v) = %+v, %v, want %q", tc.endpoint, tc.insecure, f, bad, tc.want)
+		}
+	}
+}
+
+type counting struct{ sent []string }
+
+func (c *counting) Do(r *http.Request) (*http.Response, error) {
+	c.sent = append(c.sent, r.URL.Host)
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody}, nil
+}
+
+// Wherever the endpoint comes from, the block, the environment or an answer, nothing goes
+// out in the clear.
+func TestNoRequestLeavesTheMachineInTheClear(t *testing.T) {
+	keyFile(t)(key("AKIAONE"))
+	t.Setenv("AWS_CA_BUNDLE", "") // it asks for a client of the SDK's own
+	for _, insecure := range []bool{false, true} {
+		o, client := options(), &counting{}
+		o.HTTPClient, o.Insecure = client, insecure
+		a, err := Load(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var refused []string
+		for _, to := range []string{"https://s3.amazonaws.com", "http://127.0.0.1:1", "http://localhost", "http://s3.amazonaws.com", "http://10.0.0.1"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := a.HTTPClient.Do(r)
+			if err != nil {
+				if !sdk.IsDenied(err) || !strings.Contains(err.Error(), "allow_insecure") {
+					t.Errorf("%s: %v", to, err)
+				}
+				refused = append(refused, r.URL.Host)
+				continue
+			}
+			_ = res.Body.Close()
+		}
+		want := []string{"s3.amazonaws.com", "10.0.0.1"}
+		if insecure {
+			want = nil
+		}
+		if !slices.Equal(refused, want) || len(client.sent)+len(refused) != 5 {
+			t.Errorf("insecure %v: refused %v, want %v", insecure, refused, want)
 		}
 	}
 }

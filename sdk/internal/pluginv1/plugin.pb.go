@@ -1748,7 +1748,9 @@ type WriteResponse struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Rejected []*Reject              `protobuf:"bytes,1,rep,name=rejected,proto3" json:"rejected,omitempty"`
 	// One flag an event, in order; empty where the sink cannot know.
-	New           []bool `protobuf:"varint,2,rep,packed,name=new,proto3" json:"new,omitempty"`
+	New []bool `protobuf:"varint,2,rep,packed,name=new,proto3" json:"new,omitempty"`
+	// Events of the batch whose id was stored before with other content.
+	Variants      int64 `protobuf:"varint,3,opt,name=variants,proto3" json:"variants,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1795,6 +1797,13 @@ func (x *WriteResponse) GetNew() []bool {
 		return x.New
 	}
 	return nil
+}
+
+func (x *WriteResponse) GetVariants() int64 {
+	if x != nil {
+		return x.Variants
+	}
+	return 0
 }
 
 type Reject struct {
@@ -2082,10 +2091,11 @@ const file_agent_plugin_v1_plugin_proto_rawDesc = "" +
 	"\bevent_id\x18\x03 \x01(\tR\aeventId\x12\x12\n" +
 	"\x04time\x18\x04 \x01(\x03R\x04time\x12\x16\n" +
 	"\x06reason\x18\x05 \x01(\tR\x06reason\x12\x10\n" +
-	"\x03raw\x18\x06 \x01(\fR\x03raw\"V\n" +
+	"\x03raw\x18\x06 \x01(\fR\x03raw\"r\n" +
 	"\rWriteResponse\x123\n" +
 	"\brejected\x18\x01 \x03(\v2\x17.agent.plugin.v1.RejectR\brejected\x12\x10\n" +
-	"\x03new\x18\x02 \x03(\bR\x03new\"6\n" +
+	"\x03new\x18\x02 \x03(\bR\x03new\x12\x1a\n" +
+	"\bvariants\x18\x03 \x01(\x03R\bvariants\"6\n" +
 	"\x06Reject\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x03R\x05index\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"q\n" +

@@ -147,7 +147,7 @@ func batchFromWire(req *pb.WriteRequest) sdk.Batch {
 }
 
 func resultToWire(r sdk.Result) *pb.WriteResponse {
-	out := &pb.WriteResponse{New: r.New, Rejected: make([]*pb.Reject, len(r.Rejected))}
+	out := &pb.WriteResponse{New: r.New, Variants: int64(r.Variants), Rejected: make([]*pb.Reject, len(r.Rejected))}
 	for i, x := range r.Rejected {
 		out.Rejected[i] = &pb.Reject{Index: int64(x.Index), Reason: x.Reason}
 	}
@@ -155,7 +155,7 @@ func resultToWire(r sdk.Result) *pb.WriteResponse {
 }
 
 func resultFromWire(m *pb.WriteResponse) sdk.Result {
-	r := sdk.Result{New: m.GetNew()}
+	r := sdk.Result{New: m.GetNew(), Variants: int(m.GetVariants())}
 	for _, x := range m.GetRejected() {
 		r.Rejected = append(r.Rejected, sdk.Reject{Index: int(x.GetIndex()), Reason: x.GetReason()})
 	}

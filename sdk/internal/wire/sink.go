@@ -109,6 +109,9 @@ func checkResult(r sdk.Result, events int) error {
 	if r.New != nil && len(r.New) != events {
 		return fmt.Errorf("it reported on %d events", len(r.New))
 	}
+	if r.Variants < 0 || r.Variants > events {
+		return fmt.Errorf("it reported %d variants", r.Variants)
+	}
 	seen := make(map[int]bool, len(r.Rejected))
 	for _, x := range r.Rejected {
 		if x.Index < 0 || x.Index >= events || seen[x.Index] {

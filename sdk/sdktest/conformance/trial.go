@@ -58,7 +58,7 @@ func (t *trial) startCommand(path string, args []string) (*process, error) {
 	h, err := host.Start(host.Command{
 		Path: path,
 		Args: append([]string{path}, args...),
-		Env:  slices.Concat([]string{agentPath}, t.options.Env, []string{"TMPDIR=" + tmp}),
+		Env:  slices.Concat([]string{agentPath}, t.options.Env, []string{"TMPDIR=" + tmp, host.Inspectable + "=1"}),
 		Dir:  dir,
 	}, slog.New(slog.NewTextHandler(&t.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
