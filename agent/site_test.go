@@ -112,7 +112,7 @@ func emptySite(t *testing.T, pg *pgtest.Cluster, blocks ...string) *site {
 		t.Fatal(err)
 	}
 	s.env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + s.tmp,
+		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "TMPDIR=" + s.tmp, "RUNTIME_DIRECTORY=" + s.tmp,
 		"RDS_HOST=" + pg.Host, "RDS_PORT=" + strconv.Itoa(pg.Port), "RDS_DATABASE=" + db.Name,
 		"RDS_USER=" + db.Writer.User, "RDS_PASSWORD=" + db.Writer.Password,
 		"S3_ENDPOINT=" + s.s3.URL, "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",

@@ -39,14 +39,14 @@ type Config struct {
 // A Catalog holds the plugins of one agent. Close must be called after the last use of
 // a [Source] or [Sink].
 type Catalog struct {
-	builtins  []Builtin
-	externals []external
-	parent    string
-	log       *slog.Logger
-	timing    timing
+	builtins []Builtin
+	parent   string
+	log      *slog.Logger
+	timing   timing
 
 	mu        sync.Mutex
-	dir       string // made when the first plugin starts
+	externals []external // replaced as a whole
+	dir       string     // made when the first plugin starts
 	instances []*instance
 	described map[string]Description // by checksum of the program
 }
@@ -67,9 +67,19 @@ func New(c Config) *Catalog {
 }
 
 // Configure adds the external plugins of a configuration: those that its plugin blocks
-// name, and those in its plugin folder. It may be called once, before any other method.
+// name, and those in its plugin folder. It is called before any other method. Called again
+// it replaces them; what runs goes on as it was started.
 func (c *Catalog) Configure(agent config.Agent, plugins []config.Plugin) {
-	c.externals = findExternals(agent.PluginDir, plugins)
+	found := findExternals(agent.PluginDir, plugins)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.externals = found
+}
+
+func (c *Catalog) programs() []external {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.externals
 }
 
 // Types lists the types of a kind, "source" or "sink", in order. A program whose name
@@ -81,7 +91,7 @@ func (c *Catalog) Types(kind string) []string {
 			types = append(types, b.Type())
 		}
 	}
-	for _, e := range c.externals {
+	for _, e := range c.programs() {
 		if e.serves(kind) {
 			types = append(types, e.block.Type)
 		}
@@ -135,8 +145,9 @@ func (c *Catalog) Rights(kind, typ string, settings json.RawMessage) ([]sdk.Righ
 // program never takes the place of a built-in, whoever put it there.
 func (c *Catalog) find(kind, typ string) (*Builtin, *external, error) {
 	b := c.builtin(kind, typ)
-	for i := range c.externals {
-		e := &c.externals[i]
+	externals := c.programs()
+	for i := range externals {
+		e := &externals[i]
 		if e.block.Type != typ || !e.serves(kind) {
 			continue
 		}
@@ -199,7 +210,7 @@ func (c *Catalog) Sink(name, typ string, settings json.RawMessage) (*Sink, error
 }
 
 func (c *Catalog) start(name, kind, typ string, settings json.RawMessage) (*instance, error) {
-	b, e, err := c.find(kind, typ)
+	l, err := c.launch(name, kind, typ, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -210,16 +221,26 @@ func (c *Catalog) start(name, kind, typ string, settings json.RawMessage) (*inst
 			return nil, err
 		}
 	}
-	l := launch{block: name, kind: kind, typ: typ, settings: settings, dir: c.dir}
+	l.dir = c.dir
+	i := newInstance(l, c.timing, c.log.With("plugin", typ, "block", name))
+	c.instances = append(c.instances, i)
+	return i, nil
+}
+
+// launch is all that is needed to start a block's plugin, but for the folder of sockets.
+func (c *Catalog) launch(name, kind, typ string, settings json.RawMessage) (launch, error) {
+	b, e, err := c.find(kind, typ)
+	if err != nil {
+		return launch{}, err
+	}
+	l := launch{block: name, kind: kind, typ: typ, settings: settings}
 	if b != nil {
 		l.prepare, l.environment = b.prepare, openEnvironment(os.Environ(), b.Cloud)
 		l.secrets = environmentSecrets(l.environment)
 	} else {
-		l.prepare, l.memory = e.prepare, e.block.Memory
+		l.prepare, l.memory, l.program = e.prepare, e.block.Memory, e.identity()
 	}
-	i := newInstance(l, c.timing, c.log.With("plugin", typ, "block", name))
-	c.instances = append(c.instances, i)
-	return i, nil
+	return l, nil
 }
 
 // States tells how the plugin of each block is, in the order they were started.

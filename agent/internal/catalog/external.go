@@ -141,8 +141,9 @@ type Program struct {
 // Programs lists the external plugins without starting any.
 func (c *Catalog) Programs() []Program {
 	var programs []Program
-	for i := range c.externals {
-		e := &c.externals[i]
+	externals := c.programs()
+	for i := range externals {
+		e := &externals[i]
 		p := Program{Kind: e.kind, Type: e.block.Type, Path: e.path, Fault: e.fault}
 		if e.named {
 			p.Block = &e.block
@@ -153,6 +154,13 @@ func (c *Catalog) Programs() []Program {
 		programs = append(programs, p)
 	}
 	return programs
+}
+
+// identity tells apart what the agent was asked to start, whatever the file holds.
+func (e external) identity() string {
+	b := e.block
+	b.Pos = config.Pos{} // a block may move in its file
+	return fmt.Sprintf("%q %+v", e.path, b)
 }
 
 // serves reports whether e may be of the kind.

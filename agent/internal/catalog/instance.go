@@ -44,6 +44,7 @@ type launch struct {
 	environment      map[string]string
 	secrets          []string // that it might repeat
 	memory           int64    // bytes the process may have for itself; 0 for no limit
+	program          string   // identity of an external program; empty for a built-in
 }
 
 // An instance is one block's plugin, kept running.

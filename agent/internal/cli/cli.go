@@ -44,6 +44,7 @@ func commands() []command {
 		{"check", "try everything a configuration needs, live", (*Program).checkAccess},
 		{"test", "run the test blocks of a configuration", (*Program).test},
 		{"explain", "tell what keeps or filters an event", (*Program).explain},
+		{"reload", "have the running service take over its changed configuration", (*Program).reload},
 		{"migrate", "create or upgrade the database's tables", (*Program).migrate},
 		{"version", "print the version", (*Program).version},
 		{"quarantine", "list, show, retry or discard what is kept aside", (*Program).quarantine},
@@ -133,7 +134,21 @@ func (p *Program) parse(f *flag.FlagSet, args []string) (code int, ok bool) {
 	return exitUsage, false
 }
 
-const defaultConfig = "agent.hcl"
+// The configuration that is read if none is named: that of the working directory, or else
+// that of the installed service.
+const (
+	localConfig     = "agent.hcl"
+	installedConfig = "/etc/inu-detector/agent.hcl"
+)
+
+func defaultConfig() string {
+	if _, err := os.Lstat(localConfig); err != nil {
+		if _, err := os.Lstat(installedConfig); err == nil {
+			return installedConfig
+		}
+	}
+	return localConfig
+}
 
 // configFlags are the flags of every command that reads a configuration.
 type configFlags struct {
@@ -142,7 +157,7 @@ type configFlags struct {
 }
 
 func (c *configFlags) define(f *flag.FlagSet) {
-	f.StringVar(&c.file, "config", defaultConfig, "the configuration `file`")
+	f.StringVar(&c.file, "config", defaultConfig(), "the configuration `file`")
 	f.StringVar(&c.envFile, "env-file", "", "set the environment variables of this `file` first, as systemd's EnvironmentFile= does")
 }
 
@@ -184,14 +199,24 @@ func (p *Program) read(c configFlags, strict bool) (*config.Config, config.Diagn
 	if err := c.setEnv(guard); err != nil {
 		return nil, nil, err
 	}
-	cfg, diags := config.Load(c.file, config.Options{
+	cfg, diags := config.Load(c.file, p.configOptions(c, strict))
+	return cfg, diags, nil
+}
+
+func (p *Program) configOptions(c configFlags, strict bool) config.Options {
+	return config.Options{
 		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
 		Strict:         strict,
 		Tests:          c.tests,
 		Guard:          guard,
 		Catalog:        p.configCatalog,
-	})
-	return cfg, diags, nil
+	}
+}
+
+// isGiven reports whether a flag stands on the command line.
+func isGiven(f *flag.FlagSet, name string) (given bool) {
+	f.Visit(func(x *flag.Flag) { given = given || x.Name == name })
+	return given
 }
 
 // isService reports whether this is a service of the machine: systemd gives each an

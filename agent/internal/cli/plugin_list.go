@@ -68,7 +68,7 @@ func (p *Program) programs(c configFlags, must bool) (_ *catalog.Catalog, _ conf
 		return nil, config.Programs{}, exitUsage
 	}
 	src, err := os.ReadFile(c.file)
-	if errors.Is(err, fs.ErrNotExist) && !must && c.file == defaultConfig {
+	if errors.Is(err, fs.ErrNotExist) && !must && c.file == defaultConfig() {
 		src, err = nil, nil
 	}
 	if err != nil {

@@ -30,7 +30,7 @@ agent carries events from the sources to the sinks of each pipeline of a configu
   agent -config agent.hcl -mode once               everything visible, then exit
   agent -config agent.hcl -mode once -since 24h -events ConsoleLogin,AssumeRole -dry-run
 
-Other commands: validate, filter, migrate, quarantine, audit, plugin, version; see agent help.
+Other commands: validate, reload, filter, migrate, quarantine, audit, plugin, version; see agent help.
 Times are 2026-11-01, "2026-11-01 13:00", RFC 3339, or 24h and 7d ago; in UTC unless they say otherwise.
 `
 
@@ -65,11 +65,13 @@ func (p *Program) run(args []string) int {
 		p.failf("%v", err)
 		return exitUsage
 	}
+	before := os.Environ()
 	cfg, ok := p.load(o.configFlags, true)
 	if !ok {
 		return exitUsage
 	}
-	opts.Log = newLog(p.Stderr, cfg.Agent)
+	var level slog.LevelVar
+	opts.Log = newLog(p.Stderr, cfg.Agent, &level)
 	if o.dryRun {
 		opts.DryRun = p.Stdout
 	}
@@ -77,7 +79,11 @@ func (p *Program) run(args []string) int {
 		// The queued events, as much again for garbage, and the program itself.
 		debug.SetMemoryLimit(2*cfg.Agent.MemoryLimit + 24<<20)
 	}
-	return p.carry(cfg, opts)
+	var s *service
+	if !opts.Once {
+		s = &service{p: p, flags: o.configFlags, log: opts.Log, level: &level, before: before}
+	}
+	return p.carry(cfg, opts, s)
 }
 
 // options turns the flags into what runs.
@@ -116,13 +122,14 @@ func timeRange(since, until string, now time.Time) (r sdk.TimeRange, err error) 
 	return r, nil
 }
 
-// carry runs the pipelines. The first SIGTERM or SIGINT drains, a second one stops at
-// once.
-func (p *Program) carry(cfg *config.Config, opts daemon.Options) int {
+// carry runs the pipelines, as the service s if that is not nil. The first SIGTERM or SIGINT
+// drains, a second one stops at once.
+func (p *Program) carry(cfg *config.Config, opts daemon.Options, s *service) int {
 	// Before any process is started: it would be left behind.
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	defer signal.Stop(signals)
+	s.catch()
 	d, err := daemon.New(cfg, p.catalog(opts.Log), opts)
 	if err != nil {
 		p.failf("%v", err)
@@ -130,9 +137,10 @@ func (p *Program) carry(cfg *config.Config, opts daemon.Options) int {
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	go stopOn(signals, d, cancel, opts.Log)
+	go stopOn(signals, d, cancel, opts.Log, s)
 
 	if !opts.Once {
+		defer s.serve(d, cfg)()
 		names, _ := d.Stats()
 		opts.Log.Info("carrying events until SIGTERM", "config", cfg.File, "pipelines", strings.Join(names, ", "))
 	}
@@ -152,9 +160,10 @@ var (
 	errDrainTimeout = fmt.Errorf("draining took longer than %s; what was not stored is read again by the next run", drainTimeout)
 )
 
-func stopOn(signals <-chan os.Signal, d *daemon.Daemon, cancel context.CancelCauseFunc, log *slog.Logger) {
+func stopOn(signals <-chan os.Signal, d *daemon.Daemon, cancel context.CancelCauseFunc, log *slog.Logger, svc *service) {
 	s := <-signals
 	log.Info("stopping: writing what has been fetched; a second signal stops at once", "signal", s.String())
+	svc.stopping()
 	d.Drain()
 	select {
 	case <-signals:

@@ -8,6 +8,9 @@ import (
 	"github.com/hashicorp/hcl/v2"
 )
 
+// DefaultStateDir is state_dir where none is written.
+const DefaultStateDir = "/var/lib/inu-detector"
+
 // agentSettings is the agent block.
 type agentSettings struct {
 	StateDir    string        `agent:"state_dir" desc:"Folder for what the agent keeps between runs." default:"/var/lib/inu-detector"`

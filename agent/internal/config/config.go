@@ -65,6 +65,7 @@ type Source struct {
 	Enabled           bool
 	Interval          time.Duration // between two polls
 	Since             time.Time     // nothing older is read; zero for no bound
+	SinceText         string        // Since as it was written: an age moves on
 	MaxFiles          int           // splits read in one poll; 0 for no bound
 	// Settings are the plugin's, with defaults filled in. They are nil where a
 	// variable or credential that they need is not set, which [Options.Strict]

@@ -117,6 +117,7 @@ func (d *decoder) source(block *hcl.Block, disabled bool) Source {
 		Enabled:     own.Enabled,
 		Interval:    own.Interval,
 		MaxFiles:    own.MaxFiles,
+		SinceText:   own.Since,
 		Settings:    settings,
 		Pos:         posOf(block.DefRange),
 	}

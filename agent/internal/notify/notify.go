@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,7 +34,7 @@ type Notifier struct {
 func New() (*Notifier, error) {
 	socket := os.Getenv("NOTIFY_SOCKET")
 	watchdog, err := watchdogInterval(os.Getenv("WATCHDOG_USEC"), os.Getenv("WATCHDOG_PID"))
-	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} {
+	for _, name := range variables() {
 		err = errors.Join(err, os.Unsetenv(name))
 	}
 	if err != nil || socket == "" {
@@ -45,6 +46,11 @@ func New() (*Notifier, error) {
 	}
 	return &Notifier{addr: &net.UnixAddr{Name: socket, Net: "unixgram"}, watchdog: watchdog}, nil
 }
+
+func variables() []string { return []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"} }
+
+// IsVariable reports whether a variable is one of those that New takes away.
+func IsVariable(name string) bool { return slices.Contains(variables(), name) }
 
 // watchdogInterval is the time within which systemd expects a ping; 0 is never. See
 // sd_watchdog_enabled(3).
