@@ -163,17 +163,10 @@ func (c *configFlags) define(f *flag.FlagSet) {
 
 // setEnv sets the variables of the environment file.
 func (c *configFlags) setEnv(guard *config.Guard) error {
-	if c.envFile == "" {
-		return nil
-	}
-	if err := guard.CheckEnvFile(c.envFile); err != nil {
-		return err
-	}
-	vars, err := config.ReadEnvFile(c.envFile)
+	vars, err := c.fileEnv(guard)
 	if err != nil {
 		return err
 	}
-	guard.AddLoose(c.envFile, vars)
 	for name, value := range vars {
 		if err := os.Setenv(name, value); err != nil {
 			return fmt.Errorf("%s: set %s: %w", c.envFile, name, err)
@@ -199,11 +192,11 @@ func (p *Program) read(c configFlags, strict bool) (*config.Config, config.Diagn
 	if err := c.setEnv(guard); err != nil {
 		return nil, nil, err
 	}
-	cfg, diags := config.Load(c.file, p.configOptions(c, strict))
+	cfg, diags := config.Load(c.file, p.configOptions(c, strict, guard))
 	return cfg, diags, nil
 }
 
-func (p *Program) configOptions(c configFlags, strict bool) config.Options {
+func (p *Program) configOptions(c configFlags, strict bool, guard *config.Guard) config.Options {
 	return config.Options{
 		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
 		Strict:         strict,

@@ -195,11 +195,12 @@ func (s *service) reload(ctx context.Context, sender string) reloadAnswer {
 }
 
 func (s *service) takeOver(ctx context.Context) (a reloadAnswer) {
-	vars, err := s.flags.fileEnv()
+	guard := &config.Guard{Service: isService()}
+	vars, err := s.flags.fileEnv(guard)
 	if err != nil {
 		return reloadAnswer{Err: err.Error(), Code: exitUsage}
 	}
-	options := s.p.configOptions(s.flags, true)
+	options := s.p.configOptions(s.flags, true, guard)
 	options.Env = func(name string) (string, bool) {
 		if v, set := vars[name]; set {
 			return v, true
@@ -231,11 +232,18 @@ func (s *service) takeOver(ctx context.Context) (a reloadAnswer) {
 }
 
 // fileEnv are the variables of the environment file.
-func (c *configFlags) fileEnv() (map[string]string, error) {
+func (c *configFlags) fileEnv(guard *config.Guard) (map[string]string, error) {
 	if c.envFile == "" {
 		return nil, nil
 	}
-	return config.ReadEnvFile(c.envFile)
+	if err := guard.CheckEnvFile(c.envFile); err != nil {
+		return nil, err
+	}
+	vars, err := config.ReadEnvFile(c.envFile)
+	if err == nil {
+		guard.AddLoose(c.envFile, vars)
+	}
+	return vars, err
 }
 
 // lookup finds a variable in what os.Environ gives.
