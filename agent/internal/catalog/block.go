@@ -145,6 +145,9 @@ func (i *instance) Check(ctx context.Context) (findings []sdk.Finding, ok bool, 
 			return nil
 		}
 		findings, err = p.Process.Check(ctx)
+		for i := range findings {
+			findings[i].Detail = p.Concealed(findings[i].Detail)
+		}
 		return err
 	})
 	return findings, ok, err

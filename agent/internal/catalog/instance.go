@@ -135,12 +135,9 @@ func (i *instance) open(ctx context.Context) (_ *running, err error) {
 	}()
 	ctx, cancel := context.WithTimeout(ctx, i.timing.open)
 	defer cancel()
-	// Which settings are secrets only the program that runs now can tell.
-	d, err := p.Describe(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("ask plugin what it is: %w", err)
+	if err := conceal(ctx, p, i.launch.settings); err != nil {
+		return nil, err
 	}
-	p.Conceal(d.Settings.Secrets(i.launch.settings)...)
 	p.Conceal(i.launch.secrets...)
 	opened, err := p.Open(ctx, i.launch.settings, i.launch.environment)
 	if err != nil {

@@ -172,6 +172,11 @@ func (s *testSink) Write(_ context.Context, b sdk.Batch) (sdk.Result, error) {
 	return sdk.Result{}, nil
 }
 
+// Check tells what it should not.
+func (s *testSink) Check(context.Context) []sdk.Finding {
+	return []sdk.Finding{{Subject: "token", State: sdk.CheckFailed, Detail: "no use for " + s.token}}
+}
+
 // program writes a program that serves a plugin of this binary, and returns its path.
 func program(t *testing.T, name, kind, typ string) string {
 	t.Helper()

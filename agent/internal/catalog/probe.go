@@ -84,11 +84,9 @@ func (c *Catalog) validate(e external, settings json.RawMessage) []sdk.Fault {
 	var faults []sdk.Fault
 	err := c.try(c.log, e.prepare, func(cmd command) error {
 		return cmd.ask(c.log, func(ctx context.Context, p *host.Process) (err error) {
-			d, err := p.Describe(ctx)
-			if err != nil {
+			if err := conceal(ctx, p, settings); err != nil {
 				return err
 			}
-			p.Conceal(d.Settings.Secrets(settings)...)
 			faults, err = p.Validate(ctx, settings)
 			for i, f := range faults {
 				faults[i].Summary, faults[i].Detail = p.Concealed(f.Summary), p.Concealed(f.Detail)
@@ -102,10 +100,24 @@ func (c *Catalog) validate(e external, settings json.RawMessage) []sdk.Fault {
 	return faults
 }
 
+// conceal makes the secrets in settings known to the plugin's process, before the plugin
+// gets them: only the program that runs can tell which of its settings are.
+func conceal(ctx context.Context, p *host.Process, settings json.RawMessage) error {
+	d, err := p.Describe(ctx)
+	if err != nil {
+		return fmt.Errorf("ask plugin what it is: %w", err)
+	}
+	p.Conceal(d.Settings.Secrets(settings)...)
+	return nil
+}
+
 // rights asks an external plugin what it has to be granted.
 func (c *Catalog) rights(e external, settings json.RawMessage) (rights []sdk.Right, err error) {
 	err = c.try(c.log, e.prepare, func(cmd command) error {
 		return cmd.ask(c.log, func(ctx context.Context, p *host.Process) (err error) {
+			if err := conceal(ctx, p, settings); err != nil {
+				return err
+			}
 			rights, err = p.Rights(ctx, settings)
 			return err
 		})

@@ -83,9 +83,9 @@ func (s *ControlServer) Describe(context.Context, *pb.DescribeRequest) (*pb.Desc
 // featuresOf are what a source or sink may have beyond the required calls.
 func featuresOf(kind string) []string {
 	if kind == "source" {
-		return []string{FeatureSettle, FeatureWatch, FeatureWindowed}
+		return []string{FeatureSettle, FeatureWatch, FeatureWindowed, FeatureCheck}
 	}
-	return []string{FeatureLedger, FeatureParallel}
+	return []string{FeatureLedger, FeatureParallel, FeatureCheck}
 }
 
 // Validate checks settings.
@@ -202,7 +202,7 @@ func NewControl(conn grpc.ClientConnInterface) *Control {
 
 // Describe asks what the plugin is.
 func (c *Control) Describe(ctx context.Context) (Description, error) {
-	m, err := c.client.Describe(ctx, &pb.DescribeRequest{AgentVersion: ownVersion(), Features: slices.Concat(featuresOf("source"), featuresOf("sink"))})
+	m, err := c.client.Describe(ctx, &pb.DescribeRequest{AgentVersion: ownVersion(), Features: slices.Compact(slices.Sorted(slices.Values(slices.Concat(featuresOf("source"), featuresOf("sink")))))})
 	if err != nil {
 		return Description{}, fromStatus(ctx, err)
 	}
