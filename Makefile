@@ -12,7 +12,7 @@ RACE := $(if $(shell command -v "$$(go env CC)"),-race)
 
 .DEFAULT_GOAL := help
 # bin/chaos is built each time: go knows what has changed.
-.PHONY: bin/chaos help build demo test chaos chaos-full soak lint generate bench bench-e2e install
+.PHONY: bin/chaos help build demo test sbom reproducible chaos chaos-full soak lint generate bench bench-e2e install
 
 # What the harness attacks with; its dependencies are none of the agent's.
 CHAOS := agent/chaos
@@ -23,6 +23,12 @@ help: ## List these targets
 
 build: ## Build bin/agent, one static binary
 	CGO_ENABLED=0 go build -trimpath -o bin/agent ./agent
+
+sbom: build ## Write what bin/agent was built from, as bin/agent.cdx.json (CycloneDX)
+	go run ./agent/sbom bin/agent > bin/agent.cdx.json
+
+reproducible: ## Build twice, in two folders with nothing cached, and compare bit for bit
+	agent/tools/reproducible.sh
 
 demo: build ## See it work: generated CloudTrail objects become rows in a throwaway PostgreSQL (KEEP=1 leaves it running)
 	@agent/tools/postgres.sh

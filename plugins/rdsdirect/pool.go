@@ -1,6 +1,7 @@
 package rdsdirect
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -30,6 +31,14 @@ func poolConfig(s Settings) (*pgxpool.Config, error) {
 	config.MaxConnLifetimeJitter = maxConnJitter
 
 	conn := config.ConnConfig
+	if conn.TLSConfig != nil {
+		conn.TLSConfig.MinVersion = tls.VersionTLS12 // Go's own default, which GODEBUG can lower
+	}
+	for _, other := range conn.Fallbacks { // further addresses of the host
+		if other.TLSConfig != nil {
+			other.TLSConfig.MinVersion = tls.VersionTLS12
+		}
+	}
 	// Not in the string: what parses strings also quotes them in errors. The login
 	// sets it for each connection.
 	conn.Password = ""
