@@ -60,11 +60,12 @@ lint: ## Check style and the usual mistakes
 	cd $(CHAOS) && go vet ./... && go tool -modfile=../tools/go.mod golangci-lint run ./...
 	cd sdk && go tool -modfile=../agent/tools/go.mod buf lint
 
-generate: ## Generate the code of the plugin protocol, for Go and Python
+generate: ## Generate the code of the plugin protocol, for Go and Python, and the tables of the configuration reference
 	go build $(TOOLS) -o bin/tools/ google.golang.org/protobuf/cmd/protoc-gen-go google.golang.org/grpc/cmd/protoc-gen-go-grpc
 	cd sdk && PATH="$(CURDIR)/bin/tools:$$PATH" go tool -modfile=../agent/tools/go.mod buf generate
 	go test ./sdk/internal/pluginv1 -run Python -update
 	cp sdk/python/agent_plugin.py sdk/python/plugin_pb2.py examples/agent-sink-python/sink/
+	go test ./agent -run ConfigurationReference -update
 
 bench: build ## Measure each stage, then the whole beside PostgreSQL itself; compare two runs with benchstat
 	@agent/tools/postgres.sh

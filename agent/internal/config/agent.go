@@ -13,15 +13,15 @@ const DefaultStateDir = "/var/lib/inu-detector"
 
 // agentSettings is the agent block.
 type agentSettings struct {
-	StateDir    string        `agent:"state_dir" desc:"Folder for what the agent keeps between runs." default:"/var/lib/inu-detector"`
-	PluginDir   string        `agent:"plugin_dir" desc:"Folder of external plugins." default:"/usr/lib/inu-detector/plugins"`
-	MemoryLimit int64         `agent:"memory_limit" desc:"Bytes of events queued in the agent." default:"32MiB" format:"size" min:"4MiB"`
+	StateDir    string        `agent:"state_dir" desc:"Folder for what the agent keeps between runs: its ledger for sinks that keep none." default:"/var/lib/inu-detector"`
+	PluginDir   string        `agent:"plugin_dir" desc:"Folder of external plugins; it need not be there." default:"/usr/lib/inu-detector/plugins"`
+	MemoryLimit int64         `agent:"memory_limit" desc:"Bytes of events waiting between sources and sinks, for all pipelines together. Those that run share it equally." default:"32MiB" format:"size" min:"4MiB"`
 	Log         logSettings   `agent:"log,block" desc:"What is logged, and how." optional:"true"`
 	HTTP        *httpSettings `agent:"http,block" desc:"Status page and metrics; without it nothing listens." optional:"true"`
 }
 
 type logSettings struct {
-	Level  string `agent:"level" desc:"Least severity that is logged." default:"info"`
+	Level  string `agent:"level" desc:"Least severity that is logged: debug, info, warn or error, in any case; Python's WARNING and CRITICAL too." default:"info"`
 	Format string `agent:"format" desc:"Form of a log line." default:"text" enum:"text,json"`
 }
 

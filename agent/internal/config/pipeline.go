@@ -36,15 +36,15 @@ type batchSettings struct {
 type sourceSettings struct {
 	Enabled     bool          `agent:"enabled" desc:"Whether it is read." default:"true"`
 	Description string        `agent:"description" desc:"What it is." optional:"true"`
-	Interval    time.Duration `agent:"interval" desc:"Time between two polls; a number is seconds." default:"5m" min:"1s"`
-	Since       string        `agent:"since" desc:"Nothing older is read: a date, a time, or an age such as 90d." optional:"true"`
-	MaxFiles    int           `agent:"max_files" desc:"Most new splits read in one poll; 0 is no bound." default:"0" min:"0"`
+	Interval    time.Duration `agent:"interval" desc:"Time from the end of one listing to the next; a number is seconds." default:"5m" min:"1s"`
+	Since       string        `agent:"since" desc:"Nothing older is read: 2026-11-01, 2026-11-01 13:00, RFC 3339, or an age such as 90d, counted back from the start of the agent." optional:"true"`
+	MaxFiles    int           `agent:"max_files" desc:"Most new splits taken in one listing; 0 is no bound. Those in the ledger do not count; the rest follows with the next listing, and -mode once lists until nothing is left." default:"0" min:"0"`
 }
 
 // sinkSettings are what the agent adds to the block of any sink.
 type sinkSettings struct {
 	Enabled bool   `agent:"enabled" desc:"Whether it is written to." default:"true"`
-	Name    string `agent:"name" desc:"What it is called in logs, and in the ledger that the agent keeps for sinks that keep none." optional:"true"`
+	Name    string `agent:"name" desc:"What it is called in logs, metrics, and in the ledger that the agent keeps for sinks that keep none. The type if absent, with -2 and so on for further sinks of a type in the pipeline." optional:"true"`
 }
 
 const (
