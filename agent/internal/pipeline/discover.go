@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,7 +120,7 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 	var known []sdk.Settled
 	for _, split := range splits {
 		switch {
-		case p.isInFlight(s, split):
+		case p.isInFlight(s, split, ps.announced):
 		case r.Contains(split.Time):
 			fresh = append(fresh, split)
 		case ps.announced:
@@ -139,7 +140,7 @@ func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits
 		if ps.limit > 0 && ps.taken == ps.limit {
 			return errEnough
 		}
-		switch p.claim(s, split, pg) {
+		switch p.claim(s, split, pg, ps.announced) {
 		case taken:
 			continue
 		case stored:
@@ -222,10 +223,27 @@ func (p *Pipeline) settleKnown(ctx context.Context, s *Source, known []sdk.Settl
 
 func key(s *Source, split sdk.Split) string { return s.Type + "\x00" + split.ID }
 
-func (p *Pipeline) isInFlight(s *Source, split sdk.Split) bool {
+// A flight is a split on its way.
+type flight struct {
+	// waiters are sources that announced the split meanwhile. Each hears of its end: the
+	// task may be that of another source block, or end at this very moment.
+	waiters []*Source
+}
+
+func (p *Pipeline) isInFlight(s *Source, split sdk.Split, announced bool) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.inFlight[key(s, split)]
+	return p.joins(s, split, announced)
+}
+
+// joins reports whether a split is on its way, and has a source that announced it wait
+// for the end. The mutex is held.
+func (p *Pipeline) joins(s *Source, split sdk.Split, announced bool) bool {
+	f := p.inFlight[key(s, split)]
+	if f != nil && announced && !slices.Contains(f.waiters, s) {
+		f.waiters = append(f.waiters, s)
+	}
+	return f != nil
 }
 
 // A page is a part of a listing that is being offered. The ledger is asked once for all
@@ -264,23 +282,24 @@ const (
 )
 
 // claim takes a split for this pipeline; two sources of a type may list the same one.
-func (p *Pipeline) claim(s *Source, split sdk.Split, pg *page) claimed {
+func (p *Pipeline) claim(s *Source, split sdk.Split, pg *page, announced bool) claimed {
 	k := key(s, split)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.inFlight[k]:
+	case p.joins(s, split, announced):
 		return taken
 	case pg.stored[k]:
 		return stored
 	}
-	p.inFlight[k] = true
+	p.inFlight[k] = &flight{}
 	return free
 }
 
-// release ends a task; why is nil if its split is stored everywhere. Another listing may
-// take the split again, but for one that a run with Once has given up.
-func (p *Pipeline) release(t *task, why error) {
+// release ends a task, and returns who else waits to hear of it; why is nil if its split
+// is stored everywhere. Another listing may take the split again, but for one that a run
+// with Once has given up.
+func (p *Pipeline) release(t *task, why error) (waiters []*Source) {
 	k := key(t.source, t.split)
 	p.mu.Lock()
 	if why == nil {
@@ -290,10 +309,14 @@ func (p *Pipeline) release(t *task, why error) {
 			}
 		}
 	}
+	if f := p.inFlight[k]; f != nil {
+		waiters, f.waiters = f.waiters, nil
+	}
 	if why == nil || !p.Once {
 		delete(p.inFlight, k)
 	}
 	p.mu.Unlock()
 	p.observed.released(t)
 	t.pass.tasks.Done()
+	return waiters
 }

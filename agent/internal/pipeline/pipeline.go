@@ -83,7 +83,7 @@ type Pipeline struct {
 	finished sync.Once
 
 	mu       sync.Mutex
-	inFlight map[string]bool // by source type and split id
+	inFlight map[string]*flight // by source type and split id
 	pages    map[*page]struct{}
 	failure  error // the first thing that stayed unread in a run with Once
 
@@ -104,7 +104,7 @@ func New(c Config) *Pipeline {
 		memory:   newBudget(c.Memory),
 		drain:    make(chan struct{}),
 		finish:   make(chan struct{}),
-		inFlight: make(map[string]bool),
+		inFlight: make(map[string]*flight),
 		pulse:    newPulse(),
 		pages:    make(map[*page]struct{}),
 	}

@@ -17,8 +17,10 @@ func serve(t *testing.T, c pipeline.Config, during func(), prepare ...func()) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c.Once = false
-		if source := c.Sources[0].Plugin.(*fakeSource); source.announces {
-			source.announced = make(chan []sdk.Split) // of this bubble
+		for _, s := range c.Sources {
+			if source := s.Plugin.(*fakeSource); source.announces {
+				source.announced = make(chan []sdk.Split) // of this bubble
+			}
 		}
 		for _, f := range prepare {
 			f()
@@ -154,6 +156,31 @@ func TestAnnouncedSplitsAreReadAndSettled(t *testing.T) {
 	if source.fetched["told"] != 1 {
 		t.Errorf("fetched %d times", source.fetched["told"])
 	}
+}
+
+// Two blocks may see one split: one lists it, the other is told of it and has a message in
+// hand until it hears the end.
+func TestASplitThatAnotherBlockReadsIsSettledForTheOneThatAnnouncedIt(t *testing.T) {
+	lister, teller, sink := newSource().add("both", 3), newSource(), newSink()
+	lister.fetch = func(string, int) error { <-time.After(10 * time.Second); return nil }
+	teller.announces = true
+	c := config(lister, sink)
+	c.Sources = append(c.Sources, config(teller).Sources...)
+	serve(t, c, func() {
+		<-time.After(5 * time.Second)
+		teller.announced <- []sdk.Split{{ID: "both"}}
+		<-time.After(time.Second)
+		if _, ok := teller.outcome("both"); ok {
+			t.Error("the split was settled while it was read")
+		}
+		<-time.After(20 * time.Second)
+		for name, s := range map[string]*fakeSource{"that read it": lister, "that announced it": teller} {
+			if err, ok := s.outcome("both"); !ok || err != nil {
+				t.Errorf("source %s was not told its end: %v %v", name, ok, err)
+			}
+		}
+	})
+	sink.check(t, 3)
 }
 
 func TestAnAnnouncedSplitThatCannotBeReadGoesBack(t *testing.T) {

@@ -53,11 +53,17 @@ func (p *Pipeline) settle(ctx context.Context, source *Source, tasks []*task, wh
 	for i, t := range tasks {
 		settled[i] = sdk.Settled{Split: t.split, Err: why}
 	}
+	p.tell(ctx, source, settled)
+	for i, t := range tasks {
+		for _, waiter := range p.release(t, why) {
+			p.tell(ctx, waiter, settled[i:i+1])
+		}
+	}
+}
+
+func (p *Pipeline) tell(ctx context.Context, source *Source, settled []sdk.Settled) {
 	if err := source.Plugin.Settle(ctx, settled); err != nil && ctx.Err() == nil {
 		p.Log.Warn("source was not told the end of splits",
-			"source", source.Type, "splits", len(tasks), "first", tasks[0].split.ID, "err", err)
-	}
-	for _, t := range tasks {
-		p.release(t, why)
+			"source", source.Type, "splits", len(settled), "first", settled[0].Split.ID, "err", err)
 	}
 }
