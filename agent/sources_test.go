@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -265,6 +266,33 @@ func TestThreeAgentsShareAQueueAndOneIsKilled(t *testing.T) {
 
 // agentKey is the access key of the nth agent beside others.
 func agentKey(n int) string { return fmt.Sprintf("agent%d", n) }
+
+// What the example of the configuration shows is what the real plugins take, with their
+// own checks, also where it is commented out.
+func TestTheExampleConfigurationIsValidForTheRealPlugins(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "agent.hcl.example"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := emptySite(t, cluster, s3Block, rdsBlock)
+	s.env = append(s.env, "CREDENTIALS_DIRECTORY="+s.dir)
+	s.write(t, "rds_password", "x")
+	s.write(t, "agent.hcl", regexp.MustCompile(`(?m)^(\s*)#(endpoint)`).ReplaceAllString(string(text), "$1$2"))
+	if got := s.run(t, "validate"); got.code != 0 {
+		t.Errorf("validate: %s", got)
+	}
+	var wrong []string
+	for _, setting := range []string{"queue_url", "visibility", "event_category", "lookup"} {
+		bad := strings.Replace(string(text), setting, setting+"x", 1)
+		s.write(t, "agent.hcl", bad)
+		if got := s.run(t, "validate"); got.code == 0 || !strings.Contains(got.stdout+got.stderr, setting+"x") {
+			wrong = append(wrong, setting)
+		}
+	}
+	if len(wrong) > 0 {
+		t.Errorf("settings that are not in blocks of their own: %q", wrong)
+	}
+}
 
 // beside is the site of another agent that reads and writes the same: with folders of
 // its own, as on another host.

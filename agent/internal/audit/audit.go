@@ -12,7 +12,7 @@
 //     of which left something out: then it lies between what one of them must have seen
 //     at least and the sum of all.
 //   - Each record that was quarantined is in the quarantine, or was discarded by hand.
-//   - What was taken out of the quarantine to be read again was read again.
+//   - What was taken out of the quarantine to be read again was read again, or discarded.
 //
 // What it does not prove: that the bytes of a row are those of the record, that the
 // filter's decisions were right, that a duplicate's row is the right one or was not

@@ -195,7 +195,7 @@ func (g *groupCheck) checkQuarantine(ctx context.Context) error {
 }
 
 const selectUnread = `
-select pipeline, source, split, max(released_at), max(released_by)
+select pipeline, source, split, max(released_at), max(released_by), string_agg(distinct id::text, ' ' order by id::text)
 from public.released r
 where group_id = $1 and action = 'retry' and not exists (
 	select from public.ledger l
@@ -206,12 +206,22 @@ order by pipeline, source, split`
 func (g *groupCheck) checkRetried(ctx context.Context) error {
 	f := Finding{Kind: Retried}
 	var at time.Time
-	var by string
-	return g.each(ctx, selectUnread, []any{&f.Pipeline, &f.Source, &f.Split, &at, &by}, func() error {
-		g.report(f, "to be read again since %s, by %s, and not read; the table released has what was quarantined of it",
-			at.UTC().Format(time.RFC3339), by)
+	var by, ids string
+	return g.each(ctx, selectUnread, []any{&f.Pipeline, &f.Source, &f.Split, &at, &by, &ids}, func() error {
+		g.report(f, "to be read again since %s, by %s, and not read; the table released has what was quarantined of it. "+
+			"If the split is not there any more, or was changed, give that up: agent quarantine discard %s",
+			at.UTC().Format(time.RFC3339), by, shortened(ids))
 		return nil
 	})
+}
+
+// shortened leaves out what would make a line of thousands of IDs.
+func shortened(ids string) string {
+	const most = 20 * len("00000000-0000-0000-0000-000000000000 ")
+	if len(ids) <= most {
+		return ids
+	}
+	return ids[:most] + "…"
 }
 
 // difference says how many there are, and how many there ought to be.

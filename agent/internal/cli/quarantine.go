@@ -32,7 +32,9 @@ retry takes an entry, and whatever else is kept of the same split, out of the qu
 split out of the ledger, in one transaction: the next listing reads the whole split again, and what
 still cannot be stored comes back under the same ID. Rows that are stored stay as they are. If the
 source does not list the split any more, nothing reads it; the entries, with the bytes of records,
-are in the table released, and agent audit names the split until it is read. Messages of a queue
+are in the table released, and agent audit names the split until it is read, or the entries are
+discarded, which they can be from there too: so with a file that has been mended under the same
+name, whose new version is another split. Messages of a queue
 stay: the queue has them no more. Send what show -raw writes to the queue again, then discard.
 
 discard takes entries out for good, with the bytes of records. The table released says who did so

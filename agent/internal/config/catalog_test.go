@@ -27,8 +27,9 @@ type fakePlugin struct {
 func newCatalog(config.Agent, []config.Plugin) (config.Catalog, error) {
 	return fakeCatalog{
 		"source": {
-			"s3":   {settings: func() any { return new(s3Settings) }},
-			"file": {settings: func() any { return new(fileSettings) }},
+			"s3":             {settings: func() any { return new(s3Settings) }},
+			"file":           {settings: func() any { return new(fileSettings) }},
+			"cloudtrail_api": {settings: func() any { return new(apiSettings) }},
 		},
 		"sink": {
 			"rds_direct": {settings: func() any { return new(rdsSettings) }},
@@ -72,6 +73,27 @@ type s3Settings struct {
 	Endpoint            string      `agent:"endpoint" desc:"URL of an S3-compatible server." optional:"true"`
 	ForcePathStyle      bool        `agent:"force_path_style" desc:"Bucket in the path." optional:"true"`
 	ExpectedBucketOwner string      `agent:"expected_bucket_owner" desc:"Account of the bucket." optional:"true"`
+
+	Notifications *notifications `agent:"notifications,block" desc:"A queue that tells of new objects."`
+}
+
+type notifications struct {
+	QueueURL   string        `agent:"queue_url" desc:"The queue."`
+	Endpoint   string        `agent:"endpoint" desc:"Where it is asked." optional:"true"`
+	Wait       time.Duration `agent:"wait" desc:"Of one request." default:"20s"`
+	Visibility time.Duration `agent:"visibility" desc:"Of a message in hand." default:"5m"`
+}
+
+type apiSettings struct {
+	Regions       []string `agent:"regions" desc:"Where to look." optional:"true"`
+	EventCategory string   `agent:"event_category" desc:"Which events." default:"management"`
+	Rate          float64  `agent:"rate" desc:"Requests a second." default:"1.8"`
+	Endpoint      string   `agent:"endpoint" desc:"Where AWS is." optional:"true"`
+	Lookup        *lookup  `agent:"lookup,block" desc:"Only some events."`
+}
+
+type lookup struct {
+	EventName string `agent:"event_name" desc:"Of the event." optional:"true"`
 }
 
 type assumeRole struct {

@@ -101,7 +101,7 @@ func TestExampleShowsEverySetting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, types := range map[string][]string{"source": {"s3", "file"}, "sink": {"rds_direct"}} {
+	for kind, types := range map[string][]string{"source": {"s3", "file", "cloudtrail_api"}, "sink": {"rds_direct"}} {
 		for _, typ := range types {
 			b, err := catalog.Describe(kind, typ)
 			if err != nil {

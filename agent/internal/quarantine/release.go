@@ -51,7 +51,7 @@ order by pipeline, source, split`
 // a message of a queue.
 func (q *Quarantine) Retry(ctx context.Context, ids []uuid.UUID, each func(Retried) error) error {
 	return q.change(ctx, "retry", func(tx pgx.Tx) error {
-		if err := checkPresent(ctx, tx, ids); err != nil {
+		if err := checkPresent(ctx, tx, selectPresent, ids); err != nil {
 			return err
 		}
 		if err := checkNoMessage(ctx, tx, ids); err != nil {
@@ -79,21 +79,43 @@ func retry(ctx context.Context, tx pgx.Tx, each func(Retried) error, chosen stri
 	return err
 }
 
+// unread holds for an entry r of released whose split nothing has read since.
+const unread = `r.action = 'retry'
+	and not exists (select from public.quarantine q where q.id = r.id)
+	and not exists (
+		select from public.ledger l
+		where (l.group_id, l.pipeline, l.source, l.split) = (r.group_id, r.pipeline, r.source, r.split))`
+
 const discardEntries = `
 with left_quarantine as (
 	delete from public.quarantine where id = any($1) returning *
 ), kept as (
 	insert into public.released (id, kind, group_id, pipeline, source, split, event_id, event_time, reason, recorded_at, action)
 	select id, kind, group_id, pipeline, source, split, event_id, event_time, reason, recorded_at, 'discard' from left_quarantine
+), given_up as (
+	update public.released r
+	set action = 'discard', raw = null, released_by = session_user, released_at = case
+		when released_at = (select max(newest.released_at) from public.released newest where newest.id = r.id) then now() at time zone 'UTC'
+		else released_at
+	end
+	where r.id = any($1) and ` + unread + `
+	returning r.*
 )
-select ` + entryColumns + ` from left_quarantine order by recorded_at, id`
+select ` + entryColumns + ` from (
+	select id, kind, group_id, pipeline, source, split, event_id, event_time, reason, recorded_at, raw from left_quarantine
+	union
+	select id, kind, group_id, pipeline, source, split, event_id, event_time, reason, recorded_at, raw from given_up
+) as discarded order by recorded_at, id`
 
 // Discard gives the entries with these IDs up for good: the bytes of a record are gone,
 // unless its object still has them. The ledger goes on counting them as quarantined, and
 // the table released says who discarded them and when. It is one transaction, as Retry.
+//
+// An entry that was retried and that nothing has read since, because its split is not
+// there any more, can be discarded as well.
 func (q *Quarantine) Discard(ctx context.Context, ids []uuid.UUID, each func(Entry) error) error {
 	return q.change(ctx, "discard", func(tx pgx.Tx) error {
-		if err := checkPresent(ctx, tx, ids); err != nil {
+		if err := checkPresent(ctx, tx, selectDiscardable, ids); err != nil {
 			return err
 		}
 		rows, err := tx.Query(ctx, discardEntries, arrayOf(ids))
@@ -122,10 +144,13 @@ func (q *Quarantine) change(ctx context.Context, doing string, f func(pgx.Tx) er
 	return explain(doing+" changed nothing", err)
 }
 
-const selectPresent = `select id from public.quarantine where id = any($1)`
+const (
+	selectPresent     = `select id from public.quarantine where id = any($1)`
+	selectDiscardable = selectPresent + ` union select r.id from public.released r where r.id = any($1) and ` + unread
+)
 
-func checkPresent(ctx context.Context, tx pgx.Tx, ids []uuid.UUID) error {
-	rows, err := tx.Query(ctx, selectPresent, arrayOf(ids))
+func checkPresent(ctx context.Context, tx pgx.Tx, query string, ids []uuid.UUID) error {
+	rows, err := tx.Query(ctx, query, arrayOf(ids))
 	if err != nil {
 		return err
 	}
