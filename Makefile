@@ -10,6 +10,10 @@ TOOLS := -modfile=agent/tools/go.mod
 # The race detector needs a C compiler; without one the tests run without it.
 RACE := $(if $(shell command -v "$$(go env CC)"),-race)
 
+# The commit goes into the program, for agent version, also where GOFLAGS says otherwise;
+# not where git refuses to tell it, as in a checkout of another user.
+VCS := -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false)
+
 .DEFAULT_GOAL := help
 # bin/chaos is built each time: go knows what has changed.
 .PHONY: bin/chaos help build demo test sbom reproducible chaos chaos-full soak lint generate bench bench-e2e install
@@ -22,7 +26,7 @@ help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/agent, one static binary
-	CGO_ENABLED=0 go build -trimpath -o bin/agent ./agent
+	CGO_ENABLED=0 go build -trimpath $(VCS) -o bin/agent ./agent
 
 sbom: build ## Write what bin/agent was built from, as bin/agent.cdx.json (CycloneDX)
 	go run ./agent/sbom bin/agent > bin/agent.cdx.json

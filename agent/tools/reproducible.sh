@@ -16,7 +16,7 @@ build() {
 		cd "$home/source"
 		env -i PATH="$PATH" HOME="$home" TZ="$2" LC_ALL="$3" GOMODCACHE="$modules" GOCACHE="$home/cache" GOFLAGS=-mod=readonly \
 			GOPROXY="$(go env GOPROXY)" GOSUMDB="$(go env GOSUMDB)" GOTOOLCHAIN="$(go env GOTOOLCHAIN)" CGO_ENABLED=0 \
-			go build -trimpath -o "$home/agent" ./agent
+			go build -trimpath -buildvcs=true -o "$home/agent" ./agent
 	)
 	rm -rf "$home/cache"
 }
