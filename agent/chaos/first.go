@@ -53,11 +53,11 @@ func databaseKilled(t *trial) error {
 	if err := t.busy(); err != nil {
 		return err
 	}
-	away := 3 * time.Second
-	if t.opt.full {
-		away = 20 * time.Second
-	}
-	for range t.kills {
+	for i := range t.kills {
+		away := 2 * time.Second
+		if t.opt.full && i == 0 {
+			away = 20 * time.Second
+		}
 		t.between(0, time.Second)
 		open := t.open()
 		if err := t.Cluster.Kill9(); err != nil {

@@ -167,7 +167,7 @@ func severalAgents(t *trial) error {
 		others = append(others, a)
 	}
 	for i := range max(t.kills, 4) {
-		t.between(time.Second, 2*time.Second)
+		t.between(300*time.Millisecond, time.Second)
 		a := others[i%2]
 		pids := a.Children()
 		if t.open() > 0 {

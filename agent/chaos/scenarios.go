@@ -21,7 +21,7 @@ func scenarios() []scenario {
 		{id: "G2", title: "gzip bombs", short: true, options: keepObjects, run: bombs},
 		{id: "G4", title: "malformed records", short: true, options: keepObjects, run: malformedRecords},
 		{id: "K2", title: "state file damaged", short: true, weight: 8, run: stateDamaged},
-		{id: "F1", title: "one of three sinks away, slow, picky", short: true, weight: 1, run: fanOut},
+		{id: "F1", title: "one of three sinks away, slow, picky", short: true, run: fanOut},
 
 		{id: "P4", title: "source plugin killed", weight: 12, run: pluginKilled("source s3", 2*time.Second)},
 		{id: "P4h", title: "source plugin hangs", run: pluginHangs("source s3")},
