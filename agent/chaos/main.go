@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -36,6 +37,7 @@ type settings struct {
 	hours     float64
 	drain     time.Duration
 	keep      bool
+	parallel  int
 	list      bool
 	commit    string
 	// mark is a file to lay into the agent's working directory, which wakes a planted bug.
@@ -53,6 +55,7 @@ func main() {
 	flag.Float64Var(&o.hours, "hours", 0, "soak: random faults for so many hours")
 	flag.DurationVar(&o.drain, "drain", time.Minute, "how long the agent may take to finish after the last fault")
 	flag.BoolVar(&o.keep, "keep", false, "keep the files of trials that passed")
+	flag.IntVar(&o.parallel, "parallel", 1, "how many trials run at the same time; what they time is then slower")
 	flag.BoolVar(&o.list, "list", false, "list the scenarios and end")
 	if len(os.Args) == 2 && os.Args[1] == "sink" {
 		serveSink() // never returns
@@ -102,17 +105,12 @@ func run(ctx context.Context, o settings, w io.Writer) (good bool, err error) {
 	}
 	s := &summary{Commit: o.commit, Seed: o.seed}
 	fmt.Fprintf(w, "commit %s, seed %d, reports in %s\n", o.commit, o.seed, o.out)
-	for i, sc := range chosen {
-		r := attempt(ctx, o, sc, share(o.kills, chosen, i))
-		if ctx.Err() != nil {
-			return false, errors.New("stopped")
-		}
+	reports, err := attack(ctx, o, chosen, w)
+	if err != nil {
+		return false, err
+	}
+	for _, r := range reports {
 		s.add(r)
-		if err := r.save(o.out); err != nil {
-			return false, err
-		}
-		fmt.Fprintf(w, "%-4s %-4s %5.0f s  in %d rows %d lost %d duplicated %d unknown %d corrupt %d kills %d hits %d  %s\n",
-			sc.id, r.Verdict, r.Seconds, r.EventsIn, r.Rows, r.Lost, r.Duplicated, r.Unknown, r.Corrupt, r.Kills, r.Hits, r.Reason)
 	}
 	fmt.Fprintln(w)
 	s.print(w)
@@ -121,6 +119,36 @@ func run(ctx context.Context, o settings, w io.Writer) (good bool, err error) {
 		return false, err
 	}
 	return s.good(), os.WriteFile(filepath.Join(o.out, "summary.json"), append(text, '\n'), 0o644)
+}
+
+// attack runs the scenarios, so many at a time, and tells of each when it has ended.
+func attack(ctx context.Context, o settings, chosen []scenario, w io.Writer) ([]*report, error) {
+	reports := make([]*report, len(chosen))
+	slots := make(chan struct{}, max(1, o.parallel))
+	var mu sync.Mutex
+	var failed error
+	var trials sync.WaitGroup
+	for i, sc := range chosen {
+		slots <- struct{}{}
+		if ctx.Err() != nil {
+			break
+		}
+		trials.Go(func() {
+			defer func() { <-slots }()
+			r := attempt(ctx, o, sc, share(o.kills, chosen, i))
+			err := r.save(o.out)
+			mu.Lock()
+			defer mu.Unlock()
+			reports[i], failed = r, errors.Join(failed, err)
+			fmt.Fprintf(w, "%-4s %-4s %5.0f s  in %d rows %d lost %d duplicated %d unknown %d corrupt %d kills %d hits %d  %s\n",
+				sc.id, r.Verdict, r.Seconds, r.EventsIn, r.Rows, r.Lost, r.Duplicated, r.Unknown, r.Corrupt, r.Kills, r.Hits, r.Reason)
+		})
+	}
+	trials.Wait()
+	if ctx.Err() != nil {
+		return nil, errors.New("stopped")
+	}
+	return reports, failed
 }
 
 // attempt is one trial, on a stage of its own.
