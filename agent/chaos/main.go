@@ -227,6 +227,9 @@ func perform(ctx context.Context, o settings, sc scenario, kills int, dir string
 		}
 		t.wrong("%v", err)
 	}
+	if t.finished {
+		return nil
+	}
 	return t.finish()
 }
 

@@ -94,7 +94,7 @@ func plantedBugs() []plantedBug {
 			imports: []string{"os"},
 		},
 		{
-			name: "dropped retry", scenario: "P4", kills: 3, found: lost,
+			name: "dropped retry", scenario: "S8", found: lost,
 			file: "agent/internal/pipeline/fetch.go",
 			old:  "		tr.failed()\n",
 			new: `		tr.failed()

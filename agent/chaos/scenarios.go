@@ -23,6 +23,9 @@ func scenarios() []scenario {
 		{id: "K2", title: "state file damaged", short: true, weight: 8, run: stateDamaged},
 		{id: "F1", title: "one of three sinks away, slow, picky", short: true, run: fanOut},
 
+		{id: "P1l", title: "agent killed, listings only", weight: 4, config: listedConfig, options: keepObjects, run: agentKilled},
+		{id: "P1f", title: "agent killed, files", weight: 4, options: keepObjects, run: filesKilled},
+		{id: "L1", title: "event history throttled, agent killed", weight: 1, run: historyLookedUp},
 		{id: "P4", title: "source plugin killed", weight: 12, run: pluginKilled("source s3", 2*time.Second)},
 		{id: "P4h", title: "source plugin hangs", run: pluginHangs("source s3")},
 		{id: "P4s", title: "sink plugin hangs", run: pluginHangs("sink rds_direct")},
@@ -32,6 +35,8 @@ func scenarios() []scenario {
 		{id: "P10", title: "SIGTERM to all processes", run: stopped(true)},
 		{id: "P11", title: "three agents, one state folder, two killed", weight: 8, run: severalAgents},
 		{id: "P15", title: "no more memory", run: outOfMemory},
+		{id: "D2", title: "failover to a synchronous standby", run: failedOver},
+		{id: "D13", title: "behind pgbouncer: agent, server and pooler killed", weight: 4, run: behindPooler},
 		{id: "D6", title: "disk of the write-ahead log full", run: logDiskFull},
 		{id: "D7", title: "no connections left", run: noConnections},
 		{id: "D8", title: "lock wait, slow line", run: locksAndSlowness},

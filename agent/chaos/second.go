@@ -257,11 +257,10 @@ func newSmallDisk(size string) (*smallDisk, error) {
 
 // give makes it belong to whom a folder belongs.
 func (d *smallDisk) give(like string) error {
-	info, err := os.Stat(like)
+	owner, err := ownerOf(like)
 	if err != nil {
 		return err
 	}
-	owner := info.Sys().(*syscall.Stat_t) // on Linux
 	return os.Chown(d.dir, int(owner.Uid), int(owner.Gid))
 }
 

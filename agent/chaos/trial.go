@@ -57,6 +57,8 @@ type trial struct {
 	report   *report
 	// checked are the groups whose rows are compared.
 	checked []string
+	// finished says that run has called finish itself.
+	finished bool
 	// after is one more look after the agent has ended.
 	after func() error
 	// cleanups run when the server has ended.

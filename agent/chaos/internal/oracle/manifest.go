@@ -60,7 +60,7 @@ func NewManifest(path string) (*Manifest, error) {
 }
 
 // Issue adds the records of an object. Once it returns they are on disk, so that the
-// object may be uploaded.
+// object may be uploaded. An empty name is for records that are in no object.
 func (m *Manifest) Issue(object string, records []Issued) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,6 +79,9 @@ func (m *Manifest) Issue(object string, records []Issued) error {
 		return fmt.Errorf("sync manifest: %w", err)
 	}
 	m.records = append(m.records, records...)
+	if object == "" {
+		return nil
+	}
 	if m.objects[object] == nil {
 		m.objects[object] = make(map[int]bool)
 	}

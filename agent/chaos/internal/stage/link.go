@@ -81,6 +81,14 @@ func (l *Link) Up() error {
 	return nil
 }
 
+// Redirect lets the link lead to another server, as an address of a service does after a
+// failover.
+func (l *Link) Redirect(upstream string) error {
+	l.Down()
+	l.proxy.Upstream = upstream
+	return l.Up()
+}
+
 // Sever closes all connections; new ones are taken at once.
 func (l *Link) Sever() error {
 	l.Down()

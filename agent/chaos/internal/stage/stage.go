@@ -42,8 +42,10 @@ type Options struct {
 	Binary string // of the agent
 	Dir    string // for everything that the stage writes; made if need be
 	Seed   uint64
-	// Cluster is the server that the stage makes its database on.
+	// Cluster is the server that the stage makes its database on. A failover may change it.
 	Cluster *pgtest.Cluster
+	// Folder takes the objects instead of the bucket, unless it is empty.
+	Folder string
 	// Prune removes an object as soon as the queue's messages about it are deleted: an
 	// upstream that keeps nothing that was acknowledged.
 	Prune bool
@@ -218,7 +220,8 @@ func (s *Stage) Start(args ...string) (*Agent, error) {
 
 // Owner connects as the owner of the tables, past all faults.
 func (s *Stage) Owner(ctx context.Context) (*pgx.Conn, error) {
-	return pgx.Connect(ctx, s.Database.DSN(s.Database.Owner))
+	owner := s.Database.Owner
+	return pgx.Connect(ctx, s.Cluster.DSN(owner.User, owner.Password, s.Database.Name))
 }
 
 // Superuser connects to the stage's database as the first user of the cluster.
@@ -266,6 +269,9 @@ func (s *Stage) Upload(o oracle.Object, messages int) error {
 	if err := s.Manifest.Issue(o.Key, o.Records); err != nil {
 		return err
 	}
+	if s.Folder != "" {
+		return s.write(o)
+	}
 	if err := s.S3.Put(Bucket, o.Key, o.Body); err != nil {
 		return fmt.Errorf("upload %s: %w", o.Key, err)
 	}
@@ -273,6 +279,22 @@ func (s *Stage) Upload(o oracle.Object, messages int) error {
 		s.Announce(o.Key, len(o.Body))
 	}
 	return nil
+}
+
+// write puts an object into the folder, whole from its first moment.
+func (s *Stage) write(o oracle.Object) error {
+	path := filepath.Join(s.Folder, filepath.FromSlash(o.Key))
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	temporary := filepath.Join(s.Dir, "upload")
+	if err := os.WriteFile(temporary, o.Body, 0o600); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.fetched[o.Key]++ // nobody sees when it is read
+	s.mu.Unlock()
+	return os.Rename(temporary, path)
 }
 
 // Announce sends a notification as S3 does.
@@ -376,7 +398,7 @@ func (s *Stage) Fetched() (objects, requests int) {
 // Done is how many of the issued objects the group's ledger has.
 func (s *Stage) Done(ctx context.Context, conn *pgx.Conn, group string) (int, error) {
 	var n int
-	err := conn.QueryRow(ctx, `select count(*)::int from ledger where group_id = $1::text::uuid`, group).Scan(&n)
+	err := conn.QueryRow(ctx, `select count(*)::int from ledger where group_id = $1::text::uuid and source <> 'cloudtrail_api'`, group).Scan(&n)
 	return n, err
 }
 
