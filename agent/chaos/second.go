@@ -350,13 +350,9 @@ func storageFails(t *trial) error {
 	if err := t.start(); err != nil {
 		return err
 	}
-	err := t.until("requests fail", time.Minute, func() bool { return failed.Load() >= 120 })
-	t.report.Hits = int(failed.Load())
+	err := t.enough(&failed, 120)
 	t.note("%d of %d requests failed", failed.Load(), asked.Load())
-	if err != nil {
-		return errVoid("%v", err)
-	}
-	return nil
+	return err
 }
 
 // slowWork has the database hold every batch for longer than messages stay hidden.

@@ -195,9 +195,7 @@ func refusedDeletions(t *trial) error {
 	if err := t.busy(); err != nil {
 		return err
 	}
-	err := t.until("deletions are refused", time.Minute, func() bool { return refused.Load() >= 20 })
-	t.report.Hits = int(refused.Load())
-	return err
+	return t.enough(&refused, 20)
 }
 
 // poisonMessages are messages that nobody can read, among good ones.
