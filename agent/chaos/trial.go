@@ -215,7 +215,7 @@ func (t *trial) feed(backlog, records int) error {
 				if again, err := t.Owner(ctx); err == nil {
 					conn = again
 				}
-				n = t.Manifest.Objects()
+				n = t.Manifest.Objects() - backlog // nothing more before somebody knows what is waiting
 			}
 			for range backlog - (t.Manifest.Objects() - n) {
 				o := t.Generator.Object(time.Now(), records/2+t.rnd2(records), usual)
