@@ -342,6 +342,12 @@ func soaking(t *trial, during time.Duration) error {
 		}
 		t.between(3*time.Second, 20*time.Second)
 	}
+	before, files := t.Average(0.25, 0.5)
+	after, filesAfter := t.Average(0.75, 1)
+	t.note("all processes took %d MiB and %.0f files on average in the second quarter, %d MiB and %.0f in the last", before>>20, files, after>>20, filesAfter)
+	if after > before+16<<20 || filesAfter > files+20 {
+		t.wrong("memory or files grow: %d MiB and %.0f files, then %d MiB and %.0f", before>>20, files, after>>20, filesAfter)
+	}
 	return nil
 }
 

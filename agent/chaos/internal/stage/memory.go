@@ -18,8 +18,18 @@ type meter struct {
 	peaks map[Role]int64
 	total int64 // most that all took at one moment
 	fds   int   // most file descriptors that all had
+	// samples are all of total, with the time since the first.
+	began   time.Time
+	samples []sample
 
 	stop, stopped chan struct{}
+}
+
+// A sample is what all processes had at one moment.
+type sample struct {
+	after time.Duration
+	bytes int64
+	fds   int
 }
 
 // sampling costs a few milliseconds of the kernel's time each.
@@ -76,6 +86,10 @@ func (m *meter) sample() {
 			fds += len(open)
 		}
 	}
+	if m.began.IsZero() {
+		m.began = time.Now()
+	}
+	m.samples = append(m.samples, sample{time.Since(m.began), total, fds})
 	m.total = max(m.total, total)
 	m.fds = max(m.fds, fds)
 }
@@ -85,6 +99,25 @@ func (m *meter) read() (peaks map[Role]int64, total int64, fds int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return maps.Clone(m.peaks), m.total, m.fds
+}
+
+// Average is what all processes took on average in a part of the time, from 0 to 1, in
+// bytes and file descriptors.
+func (s *Stage) Average(from, to float64) (bytesOfAll int64, fds float64) {
+	m := s.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.samples) == 0 {
+		return 0, 0
+	}
+	all := m.samples[len(m.samples)-1].after
+	n := 0
+	for _, x := range m.samples {
+		if share := float64(x.after) / float64(max(all, 1)); share >= from && share <= to {
+			bytesOfAll, fds, n = bytesOfAll+x.bytes, fds+float64(x.fds), n+1
+		}
+	}
+	return bytesOfAll / int64(max(n, 1)), fds / float64(max(n, 1))
 }
 
 func pss(pid int) (int64, bool) {
