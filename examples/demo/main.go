@@ -179,7 +179,11 @@ func (d *demo) serve(ctx context.Context) error {
 		}
 		rows, err := d.rows(ctx)
 		if err != nil {
-			return err
+			// The service waits for a database that comes back, so this does, too.
+			if ctx.Err() == nil {
+				fmt.Printf("%s  PostgreSQL does not answer (%v); put %d more records into the bucket\n", time.Now().Format(time.TimeOnly), err, m.Records)
+			}
+			continue
 		}
 		fmt.Printf("%s  %d rows; put %d more records into the bucket\n", time.Now().Format(time.TimeOnly), rows, m.Records)
 	}

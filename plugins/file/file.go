@@ -8,10 +8,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -19,10 +21,13 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
-// Source reads CloudTrail files. It keeps no state between calls.
+// Source reads CloudTrail files. It keeps nothing between calls but what it has warned of.
 type Source struct {
 	paths []string // absolute; patterns, folders and files
 	open  func(name string) (fs.File, error)
+
+	mu     sync.Mutex
+	warned map[notice]bool
 }
 
 var _ sdk.Source = (*Source)(nil)
@@ -54,7 +59,22 @@ func (s *Source) Discover(ctx context.Context, r sdk.TimeRange, found func([]sdk
 	if err := l.flush(); err != nil {
 		return err
 	}
+	s.warn(ctx, l.idle)
 	return sdk.Denied(errors.Join(l.faults...))
+}
+
+// warn tells once of each thing that may be a mistake, and again after it was mended.
+func (s *Source) warn(ctx context.Context, now []notice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	warned := make(map[notice]bool, len(now))
+	for _, n := range now {
+		if !s.warned[n] && !warned[n] {
+			slog.WarnContext(ctx, n.what, "path", shown(n.path))
+		}
+		warned[n] = true
+	}
+	s.warned = warned
 }
 
 // Fetch reads one file. A file that has been changed since it was listed is
@@ -82,7 +102,7 @@ func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Eve
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
+		return fmt.Errorf("read %s: %w", shown(path), err)
 	}
 	return nil
 }
@@ -90,20 +110,20 @@ func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Eve
 func openError(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return sdk.Gone(fmt.Errorf("file %s does not exist any more", path))
+		return sdk.Gone(fmt.Errorf("file %s does not exist any more", shown(path)))
 	case errors.Is(err, fs.ErrPermission):
-		return sdk.Denied(fmt.Errorf("open %s: permission denied: let the agent's user read it", path))
+		return sdk.Denied(fmt.Errorf("open %s: permission denied: let the agent's user read it", shown(path)))
 	}
-	return fmt.Errorf("open %s: %w", path, err)
+	return fmt.Errorf("open %s: %w", shown(path), bare(err))
 }
 
 func verify(f fs.File, path string, want version) error {
 	info, err := f.Stat()
 	if err != nil {
-		return fmt.Errorf("stat %s: %w", path, err)
+		return fmt.Errorf("stat %s: %w", shown(path), bare(err))
 	}
 	if versionOf(info) != want {
-		return sdk.Gone(fmt.Errorf("file %s has changed since it was listed", path))
+		return sdk.Gone(fmt.Errorf("file %s has changed since it was listed", shown(path)))
 	}
 	return nil
 }

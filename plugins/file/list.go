@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/cloudtrail"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
@@ -23,19 +25,23 @@ type lister struct {
 	found  func([]sdk.Split) error
 
 	seen   map[string]bool
+	idle   []notice // what may be a mistake
 	page   []sdk.Split
 	faults []error // what could not be listed
 }
 
 // path lists what one path of the settings names.
 func (l *lister) path(path string) error {
-	if !isPattern(path) {
-		return l.named(path)
+	if name, ok := literal(path); ok {
+		return l.named(name)
 	}
 	matches, err := filepath.Glob(path)
 	if err != nil {
-		l.faults = append(l.faults, fmt.Errorf("pattern %s: %w", path, err))
+		l.faults = append(l.faults, fmt.Errorf("pattern %s: %w", shown(path), err))
 		return nil
+	}
+	if len(matches) == 0 {
+		l.idle = append(l.idle, notice{path, "pattern matches no file"})
 	}
 	for _, m := range matches {
 		if err := l.entry(m); err != nil {
@@ -51,10 +57,10 @@ func (l *lister) named(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		l.faults = append(l.faults, fmt.Errorf("path %s does not exist", path))
+		l.faults = append(l.faults, fmt.Errorf("path %s does not exist", shown(path)))
 		return nil
 	case err == nil && !info.IsDir() && !cloudtrail.Readable(filepath.ToSlash(path)):
-		l.faults = append(l.faults, fmt.Errorf("path %s is not a CloudTrail log: those end in .json or .json.gz, and digests are not logs", path))
+		l.faults = append(l.faults, fmt.Errorf("path %s is not a CloudTrail log: those end in .json or .json.gz, and digests are not logs", shown(path)))
 		return nil
 	}
 	return l.entry(path)
@@ -90,7 +96,11 @@ func (l *lister) entry(path string) error {
 
 func (l *lister) file(path string, info fs.FileInfo) error {
 	path = filepath.Clean(path)
-	if !info.Mode().IsRegular() || !cloudtrail.Readable(filepath.ToSlash(path)) || l.seen[path] {
+	if !cloudtrail.Readable(filepath.ToSlash(path)) || l.seen[path] {
+		return nil
+	}
+	if !info.Mode().IsRegular() {
+		l.idle = append(l.idle, notice{path, "not a file but a pipe, socket or device: it is not read"})
 		return nil
 	}
 	l.seen[path] = true
@@ -115,9 +125,9 @@ func (l *lister) fault(path string, err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case errors.Is(err, fs.ErrPermission):
-		l.faults = append(l.faults, fmt.Errorf("list %s: permission denied: let the agent's user read it", filepath.Clean(path)))
+		l.faults = append(l.faults, fmt.Errorf("list %s: permission denied: let the agent's user read it", shown(filepath.Clean(path))))
 	default:
-		l.faults = append(l.faults, fmt.Errorf("list %s: %w", filepath.Clean(path), err))
+		l.faults = append(l.faults, fmt.Errorf("list %s: %w", shown(filepath.Clean(path)), bare(err)))
 	}
 	return nil
 }
@@ -131,4 +141,39 @@ func (l *lister) flush() error {
 	return l.found(page)
 }
 
-func isPattern(path string) bool { return strings.ContainsAny(path, `*?[\`) }
+// literal is the name that path stands for if it is no pattern: one without *, ? and [,
+// or with a backslash before each of them.
+func literal(path string) (name string, ok bool) {
+	var b strings.Builder
+	for i := 0; i < len(path); i++ {
+		switch c := path[i]; {
+		case strings.IndexByte("*?[", c) >= 0:
+			return "", false
+		case c == '\\' && i+1 < len(path):
+			i++
+		}
+		b.WriteByte(path[i])
+	}
+	return b.String(), true
+}
+
+// A notice is about a path that may be a mistake, but need not be: files may come.
+type notice struct{ path, what string }
+
+// shown is a path as it may reach a terminal or a log: one with control characters is
+// quoted.
+func shown(path string) string {
+	if strings.ContainsFunc(path, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return strconv.Quote(path)
+	}
+	return path
+}
+
+// bare is err without the path that the system's errors repeat as it is.
+func bare(err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		return at.Err
+	}
+	return err
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -23,6 +24,8 @@ agent filter reads CloudTrail files and prints, per event name, how many events 
 filter keeps and filters. It stores nothing and needs no database.
 
   agent filter -config agent.hcl -pipeline audit FILE...
+
+A FILE that exists is taken as it is; another one may be a pattern.
 `
 
 func (p *Program) filter(args []string) int {
@@ -77,7 +80,7 @@ func onePipeline(cfg *config.Config, name string) (config.Pipeline, error) {
 // readFiles reads files through the file source, as a pipeline would. It returns why
 // files cannot be read to their end.
 func (p *Program) readFiles(paths []string, take func([]sdk.Event) error) (invalid []error, err error) {
-	settings, err := json.Marshal(map[string]any{"paths": paths})
+	settings, err := json.Marshal(map[string]any{"paths": literalFirst(paths)})
 	if err != nil {
 		return nil, fmt.Errorf("settings of the file source: %w", err)
 	}
@@ -101,6 +104,9 @@ func (p *Program) readFiles(paths []string, take func([]sdk.Event) error) (inval
 	if err != nil {
 		return nil, err
 	}
+	if len(splits) == 0 {
+		return nil, fmt.Errorf("%s: no CloudTrail file: those end in .json or .json.gz, and digests are not read", strings.Join(paths, ", "))
+	}
 	for _, s := range splits {
 		err := source.Fetch(ctx, s, take)
 		if sdk.IsInvalid(err) {
@@ -112,6 +118,19 @@ func (p *Program) readFiles(paths []string, take func([]sdk.Event) error) (inval
 		}
 	}
 	return invalid, nil
+}
+
+// literalFirst escapes what the file source would take for a pattern in names of files
+// that exist: the shell has expanded patterns already, and names may hold brackets.
+func literalFirst(paths []string) []string {
+	escape := strings.NewReplacer(`*`, `\*`, `?`, `\?`, `[`, `\[`, `\`, `\\`)
+	out := slices.Clone(paths)
+	for i, path := range out {
+		if _, err := os.Lstat(path); err == nil {
+			out[i] = escape.Replace(path)
+		}
+	}
+	return out
 }
 
 // A tally counts a filter's decisions per event name.

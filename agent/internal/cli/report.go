@@ -26,6 +26,7 @@ type report struct {
 	daemon   *daemon.Daemon
 	out, tty io.Writer // tty is nil without a terminal or in the service
 	log      *slog.Logger
+	dry      bool
 	once     bool
 	began    time.Time
 	stop     chan struct{}
@@ -36,6 +37,7 @@ func newReport(d *daemon.Daemon, stdout, stderr io.Writer, o daemon.Options) *re
 	r := &report{daemon: d, out: stdout, log: o.Log, once: o.Once, stop: make(chan struct{}), stopped: make(chan struct{})}
 	if o.DryRun != nil {
 		r.out = stderr // standard output holds the events
+		r.dry = true
 	}
 	if o.Once && isTerminal(stderr) {
 		r.tty = stderr
@@ -86,7 +88,7 @@ func (r *report) end(failed bool) {
 			continue
 		}
 		if r.once {
-			fmt.Fprintf(r.out, "pipeline %s: %s in %s\n", names[i], summary(s), time.Since(r.began).Round(10*time.Millisecond))
+			fmt.Fprintf(r.out, "pipeline %s: %s in %s\n", names[i], summary(s, r.dry), time.Since(r.began).Round(10*time.Millisecond))
 		} else {
 			r.log.Info("stopped", logAttrs(names[i], s)...)
 		}
@@ -126,15 +128,17 @@ func (r *report) logCounts(before int64) int64 {
 	return now
 }
 
-// summary says what became of a pipeline's events. With several sinks each has its
-// own counts.
-func summary(s pipeline.Stats) string {
+// summary says what became of a pipeline's events. With several sinks each has its own
+// counts. A dry run stores nothing, and asks nobody what is stored already.
+func summary(s pipeline.Stats, dry bool) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "read %d", s.Read)
-	if len(s.Sinks) == 1 {
-		sink := s.Sinks[0]
+	switch sink := s.Sinks[0]; {
+	case dry:
+		fmt.Fprintf(&b, ", kept %d, filtered %d, quarantined %d", sink.Stored, s.Filtered, sink.Quarantined)
+	case len(s.Sinks) == 1:
 		fmt.Fprintf(&b, ", stored %d, duplicate %d, filtered %d, quarantined %d", sink.Stored, sink.Duplicate, s.Filtered, sink.Quarantined)
-	} else {
+	default:
 		fmt.Fprintf(&b, ", filtered %d", s.Filtered)
 		for _, sink := range s.Sinks {
 			fmt.Fprintf(&b, "; %s: stored %d, duplicate %d, quarantined %d", sink.Name, sink.Stored, sink.Duplicate, sink.Quarantined)
