@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
@@ -163,19 +166,21 @@ func (b endless) ListObjectsV2(_ context.Context, in *s3.ListObjectsV2Input, _ .
 }
 
 // Forty days of a bucket in which objects arrive as they do in CloudTrail's: their time
-// is around their arrival, some come hours late and a few days late, two trails write to one
-// prefix, and a Region appears on the third day. Listed as the agent does, every object is
-// found, and what a poll costs is shown.
-func TestFortyDaysOfLateObjectsAreFound(t *testing.T) {
+// is around their arrival, some come hours late and a few days late, two trails write the
+// same events to one prefix, and a Region appears on the third day. Listed and read as the
+// agent does, every object is read once and every event there once; what a poll costs is
+// shown.
+func TestFortyDaysOfLateObjectsAreReadOnceEach(t *testing.T) {
 	credentialed(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := &simBucket{}
-		src := b.source(t, Settings{})
+		src := sourceOf(t, http.HandlerFunc(simObject), Settings{})
+		src.lister = b
 		rnd := rand.New(rand.NewPCG(1, 2))
 		pending := make(map[int][]string) // keys by the poll before which they arrive
 		const polls, every = 40 * 288, 5 * time.Minute
-		want := 0
-		seen := make(map[string]bool)
+		objects, fetches := 0, 0
+		want, rows, ledger := make(map[string]bool), make(map[string]bool), make(map[string]bool)
 		requests := make(map[time.Duration][2]int) // polls and requests by how far back they go
 		for n := range polls {
 			regions := []string{"us-east-1", "eu-west-1"}
@@ -189,11 +194,17 @@ func TestFortyDaysOfLateObjectsAreFound(t *testing.T) {
 					}
 					late, label := lateness(rnd), time.Now().UTC().Add(time.Duration(rnd.IntN(416)-274)*time.Second)
 					at := n + int(late/every)
-					pending[at] = append(pending[at], key("111122223333", region, label, fmt.Sprintf("%d%06d", trail, n)))
+					// Both trails have what happened in the hour; each has its objects.
+					pending[at] = append(pending[at], key("111122223333", region, label, fmt.Sprintf("%06d-%d%06d", n/12, trail, n)))
 				}
 			}
 			b.put(pending[n]...)
-			want += len(pending[n])
+			objects += len(pending[n])
+			for _, k := range pending[n] {
+				for _, id := range simEvents(k) {
+					want[id] = true
+				}
+			}
 			delete(pending, n)
 			back := lookBack(n)
 			r := sdk.TimeRange{Since: time.Now().Add(-back)}
@@ -206,18 +217,53 @@ func TestFortyDaysOfLateObjectsAreFound(t *testing.T) {
 				t.Fatal(err)
 			}
 			requests[back] = [2]int{requests[back][0] + 1, requests[back][1] + b.count()}
-			for _, s := range splits {
-				seen[s.ID] = true
+			for _, split := range splits {
+				if ledger[split.ID] {
+					continue
+				}
+				fetches++
+				err := src.Fetch(t.Context(), split, func(page []sdk.Event) error {
+					for _, e := range page {
+						rows[e.ID] = true
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				ledger[split.ID] = true
 			}
 			<-time.After(every)
 		}
-		if len(seen) != want {
-			t.Errorf("found %d of %d objects", len(seen), want)
+		if len(ledger) != objects || fetches != objects {
+			t.Errorf("read %d objects in %d fetches, want %d", len(ledger), fetches, objects)
 		}
+		if diff := cmp.Diff(want, rows); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+		t.Logf("%d objects, %d events", objects, len(rows))
 		for back, n := range requests {
 			t.Logf("%d listings of the last %v: %.2f requests each", n[0], back, float64(n[1])/float64(n[0]))
 		}
 	})
+}
+
+// simEvents are the IDs of the events in a simulated object: those of its Region and hour.
+func simEvents(key string) []string {
+	parts := strings.Split(key, "_")
+	region, hour := parts[2], parts[4][:6]
+	return []string{region + "-" + hour + "-a", region + "-" + hour + "-b", region + "-" + parts[4]}
+}
+
+// simObject answers with a simulated object.
+func simObject(w http.ResponseWriter, r *http.Request) {
+	key := strings.TrimPrefix(r.URL.Path, "/"+bucket+"/")
+	var records []string
+	for _, id := range simEvents(key) {
+		records = append(records, `{"eventID":"`+id+`"}`)
+	}
+	w.Header().Set("ETag", `"`+strconv.Itoa(len(key))+`"`)
+	_, _ = w.Write(zip(`{"Records":[` + strings.Join(records, ",") + `]}`)) // into memory
 }
 
 // lateness is how long an object is delayed: 1 % for hours, 0.1 % for days.
