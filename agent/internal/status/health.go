@@ -169,8 +169,8 @@ func silentStreams(s *Source) []Stream {
 func silence(s *Source, silent []Stream) string {
 	var names []string
 	for _, x := range silent[:min(named, len(silent))] {
-		names = append(names, fmt.Sprintf("%s %s since %s (usually one every %s)",
-			x.Account, x.Region, x.Newest.UTC().Format("2006-01-02 15:04"), Span(time.Duration(x.Usual))))
+		names = append(names, fmt.Sprintf("%s %s since %s (usually one %s)",
+			x.Account, x.Region, x.Newest.UTC().Format("2006-01-02 15:04"), every(time.Duration(x.Usual))))
 	}
 	text := "no events of " + strings.Join(names, ", ")
 	if more := len(silent) - named; more > 0 {

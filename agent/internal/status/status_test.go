@@ -25,6 +25,7 @@ type fakeAgent struct {
 	source  pipeline.SourceStats
 	sink    pipeline.SinkHealth
 	plugins []catalog.State
+	passes  []pipeline.PassStats
 }
 
 func newAgent() *fakeAgent {
@@ -41,7 +42,9 @@ func newAgent() *fakeAgent {
 func (a *fakeAgent) Stats() ([]string, []pipeline.Stats) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return []string{"audit"}, []pipeline.Stats{{Sources: []pipeline.SourceStats{a.source}, Health: []pipeline.SinkHealth{a.sink}}}
+	return []string{"audit"}, []pipeline.Stats{{
+		Sources: []pipeline.SourceStats{a.source}, Health: []pipeline.SinkHealth{a.sink}, Passes: a.passes,
+	}}
 }
 
 func (a *fakeAgent) Plugins() []catalog.State {
@@ -282,6 +285,7 @@ func full(t *testing.T, at time.Time) *fakeAgent {
 		})
 	}
 	a.plugins[0].Restarts = 1
+	a.passes = []pipeline.PassStats{{Sink: "rds_direct", Source: "s3", Pass: "24h", Splits: 9, Stored: 3}}
 	return a
 }
 
@@ -296,7 +300,7 @@ func TestStatusForPeople(t *testing.T) {
 		}
 	})
 	want := `● degraded   agent 1.0, pid 4711, up 0 s, agent.hcl
-  ✗ audit: source s3 no events of 111111111111 us-east-1 since 1999-12-31 23:29 (usually one every 1 min): is the trail still logging, and may the agent read all of it? (for 1 min)
+  ✗ audit: source s3 no events of 111111111111 us-east-1 since 1999-12-31 23:29 (usually one every minute): is the trail still logging, and may the agent read all of it? (for 1 min)
 
 pipeline audit degraded   0 events/s, newest event 1 min ago
   source s3        read 1,234,567, filtered 1,000,000, of 812 splits
@@ -307,10 +311,10 @@ pipeline audit degraded   0 events/s, newest event 1 min ago
                    7 events kept because the filter could not be evaluated
   sink rds_direct  stored 230,000, duplicate 4,566, quarantined 1
                    success 2 s ago, plugin pid 12, 0 restarts
-    111111111111  us-east-1       newest event 31 min ago  SILENT, usually one every 1 min  300,000 events
-    111111111111  eu-west-1       newest event 21 min ago  usually every 1 min              300,000 events
-    111111111111  ap-northeast-2  newest event 11 min ago  usually every 1 min              300,000 events
-    111111111111  ap-northeast-1  newest event 1 min ago   usually every 1 min              300,000 events
+    111111111111  us-east-1       newest event 31 min ago  SILENT, usually one every minute  300,000 events
+    111111111111  eu-west-1       newest event 21 min ago  usually every minute              300,000 events
+    111111111111  ap-northeast-2  newest event 11 min ago  usually every minute              300,000 events
+    111111111111  ap-northeast-1  newest event 1 min ago   usually every minute              300,000 events
     12 events of more accounts and Regions than are told apart
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {

@@ -123,7 +123,7 @@ func (r *Report) source(line func(name, format string, args ...any), s *Source) 
 	line("source "+s.Name, "read %s, filtered %s, of %s", grouped(s.Read), grouped(s.Filtered), splits(s.Settled))
 	line("", "success %s, listed %s%s", r.ago(s.LastSuccess), r.ago(s.LastListing), process(s.Plugin))
 	if n := s.Backlog.Waiting + s.Backlog.Reading + s.Backlog.Writing; n > 0 {
-		line("", "backlog %s, %s", splits(int64(n)), bytes(s.Backlog.Bytes))
+		line("", "backlog %s, %s", splits(int64(n)), bytesText(s.Backlog.Bytes))
 	}
 	if s.Backfill != nil {
 		line("", "backfill %s", s.Backfill.words())
@@ -167,15 +167,20 @@ func printStreams(b *strings.Builder, s Source, st Style) {
 func (x Stream) habit() string {
 	switch {
 	case x.Silent:
-		return "SILENT, usually one every " + Span(time.Duration(x.Usual))
+		return "SILENT, usually one " + every(time.Duration(x.Usual))
 	case x.Ended:
 		return "ended"
 	case x.Quiet == 0:
 		return "habit unknown yet"
-	case time.Duration(x.Usual) < time.Minute:
-		return "usually every minute"
 	}
-	return "usually every " + Span(time.Duration(x.Usual))
+	return "usually " + every(time.Duration(x.Usual))
+}
+
+func every(d time.Duration) string {
+	if d < 2*time.Minute {
+		return "every minute"
+	}
+	return "every " + Span(d)
 }
 
 func process(p *Plugin) string {
@@ -197,13 +202,13 @@ func restarts(n int) string {
 
 func (b *Backfill) words() string {
 	if b.Total == 0 {
-		return fmt.Sprintf("%s seen, %s; counting the rest", splits(b.Seen), bytes(b.SeenBytes))
+		return fmt.Sprintf("%s seen, %s; counting the rest", splits(b.Seen), bytesText(b.SeenBytes))
 	}
 	left := ""
 	if b.Left > 0 {
 		left = ", about " + Span(time.Duration(b.Left)) + " left"
 	}
-	return fmt.Sprintf("%s of %s splits, %s of %s%s", grouped(b.Seen), grouped(b.Total), bytes(b.SeenBytes), bytes(b.TotalBytes), left)
+	return fmt.Sprintf("%s of %s splits, %s of %s%s", grouped(b.Seen), grouped(b.Total), bytesText(b.SeenBytes), bytesText(b.TotalBytes), left)
 }
 
 // grouped writes a number with its thousands apart: 1,234,567.
@@ -215,8 +220,8 @@ func grouped(n int64) string {
 	return s
 }
 
-// bytes writes a size: "0 B", "12.3 MB".
-func bytes(n int64) string {
+// bytesText writes a size: "0 B", "12.3 MB".
+func bytesText(n int64) string {
 	const units = "kMGTPE"
 	if n < 1000 {
 		return fmt.Sprintf("%d B", n)
