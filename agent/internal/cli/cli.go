@@ -44,6 +44,7 @@ func commands() []command {
 		{"check", "try everything a configuration needs, live", (*Program).checkAccess},
 		{"test", "run the test blocks of a configuration", (*Program).test},
 		{"explain", "tell what keeps or filters an event", (*Program).explain},
+		{"status", "tell how the running service is", (*Program).status},
 		{"reload", "have the running service take over its changed configuration", (*Program).reload},
 		{"migrate", "create or upgrade the database's tables", (*Program).migrate},
 		{"version", "print the version", (*Program).version},

@@ -37,7 +37,7 @@ func (p *Program) pluginList(args []string) int {
 	fmt.Fprintln(w, "KIND\tTYPE\tVERSION\tPROGRAM\tSTATUS")
 	for _, in := range cat.List() {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n",
-			cmp.Or(in.Kind, "?"), in.Type, printable(cmp.Or(in.Version, "?")), cmp.Or(in.Path, "built-in"), status(in))
+			cmp.Or(in.Kind, "?"), in.Type, printable(cmp.Or(in.Version, "?")), cmp.Or(in.Path, "built-in"), pinState(in))
 	}
 	if err := w.Flush(); err != nil {
 		p.failf("print plugins: %v", err)
@@ -46,7 +46,7 @@ func (p *Program) pluginList(args []string) int {
 	return exitOK
 }
 
-func status(in catalog.Installed) string {
+func pinState(in catalog.Installed) string {
 	switch {
 	case in.Fault != nil:
 		return "cannot be used: " + printable(in.Fault.Error())

@@ -137,13 +137,12 @@ func (p *Program) carry(cfg *config.Config, opts daemon.Options, s *service) int
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
-	go stopOn(signals, d, cancel, opts.Log, s)
-
 	if !opts.Once {
 		defer s.serve(d, cfg)()
 		names, _ := d.Stats()
 		opts.Log.Info("carrying events until SIGTERM", "config", cfg.File, "pipelines", strings.Join(names, ", "))
 	}
+	go stopOn(signals, d, cancel, opts.Log, s) // signals since then have been kept
 	report := newReport(d, p.Stdout, p.Stderr, opts)
 	report.start()
 	err = d.Run(ctx)

@@ -18,6 +18,7 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/control"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/daemon"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/notify"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/status"
 )
 
 // A service is the agent as its host sees it: what it tells systemd, and what it can be
@@ -30,6 +31,7 @@ type service struct {
 	before []string // the environment without that of the environment file
 
 	daemon   *daemon.Daemon
+	monitor  *status.Monitor
 	began    time.Time
 	hangups  chan os.Signal
 	notifier *notify.Notifier
@@ -73,7 +75,10 @@ func (s *service) serve(d *daemon.Daemon, cfg *config.Config) (end func()) {
 	s.daemon, s.began = d, time.Now()
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
+	s.monitor = status.New(d, status.Options{Version: agentVersion(), Config: cfg.File, Log: s.log})
 	server := s.listen(cfg)
+	site := s.site(ctx, cfg.Agent.HTTPListen)
+	running.Go(func() { s.monitor.Run(ctx) })
 	running.Go(func() { s.announce(ctx) })
 	running.Go(func() {
 		s.notifier.Watch(ctx, s.status, d.Wedged, func(what string) {
@@ -92,10 +97,13 @@ func (s *service) serve(d *daemon.Daemon, cfg *config.Config) (end func()) {
 	})
 	return func() {
 		cancel()
+		last, cancelLast := context.WithTimeout(context.Background(), time.Second)
+		defer cancelLast()
 		if server != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-			defer cancel()
-			server.Close(ctx)
+			server.Close(last)
+		}
+		if site != nil {
+			site.Close(last)
 		}
 		running.Wait()
 		signal.Stop(s.hangups)
@@ -143,6 +151,7 @@ func (s *service) stopping() {
 // listen answers on the control socket. Without one the service does its work as well.
 func (s *service) listen(cfg *config.Config) *control.Server {
 	mux := http.NewServeMux()
+	mux.Handle("GET /status", s.monitor.Handler())
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		answer(w, s.reload(r.Context(), control.SenderOf(r.Context()).String()))
 	})
@@ -157,6 +166,20 @@ func (s *service) listen(cfg *config.Config) *control.Server {
 		return nil
 	}
 	return server
+}
+
+// site serves the status page and the metrics, if the configuration asks for it. Events are
+// carried without it too, so a port that is taken is told and no more.
+func (s *service) site(ctx context.Context, address string) *status.Site {
+	if address == "" {
+		return nil
+	}
+	site, err := s.monitor.Serve(ctx, address)
+	if err != nil {
+		s.log.Error("status page and metrics are not served", "err", err)
+		return nil
+	}
+	return site
 }
 
 // answer sends v as JSON.
@@ -301,8 +324,8 @@ func (s *service) status() string {
 	if newest := s.daemon.Newest(); !newest.IsZero() {
 		fmt.Fprintf(&b, "; lag %s", time.Since(newest).Round(time.Second))
 	}
-	if troubles := s.daemon.Troubles(); len(troubles) > 0 && now != phaseStopping {
-		fmt.Fprintf(&b, "; DEGRADED: %s", strings.Join(troubles, "; "))
+	if state, line := s.monitor.Summary(); state == status.Degraded && now != phaseStopping {
+		fmt.Fprintf(&b, "; %s", strings.Replace(line, "degraded", "DEGRADED", 1))
 	}
 	return b.String()
 }

@@ -195,7 +195,9 @@ func (p *Pipeline) sinkHealth() []SinkHealth {
 func (o *observed) works(s *Source, what string) {
 	o.source(s, func(so *sourceObserved) {
 		so.failing.clear(what)
-		so.stats.Success = time.Now()
+		if what != "open" { // that says nothing of what is behind the plugin
+			so.stats.Success = time.Now()
+		}
 	})
 }
 
@@ -389,7 +391,9 @@ func (o *observed) call(sink, what string) (ended func(error)) {
 		delete(so.calls, id)
 		if err == nil || sdk.IsInvalid(err) { // it works, and does not like the data
 			so.failing.clear(what)
-			so.health.Success = time.Now()
+			if what != "open" { // that says nothing of what is behind the plugin
+				so.health.Success = time.Now()
+			}
 			return
 		}
 		so.failing.add(what, err)

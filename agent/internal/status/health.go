@@ -117,7 +117,7 @@ func cannot(what string) string {
 	case "open":
 		return "does not open"
 	case "ask ledger":
-		return "does not tell what it has"
+		return "cannot be asked what it has"
 	}
 	return "does not take events"
 }

@@ -218,8 +218,8 @@ func sinkMetrics() []metric {
 			}
 		})
 	}
-	ofSinks := func(name, help string, value func(k *Sink) float64) metric {
-		return define(gauge, name, help, []string{"pipeline", "sink"}, func(r *Report, emit func(float64, ...string)) {
+	ofSinks := func(typ prometheus.ValueType, name, help string, value func(k *Sink) float64) metric {
+		return define(typ, name, help, []string{"pipeline", "sink"}, func(r *Report, emit func(float64, ...string)) {
 			for _, p := range r.Pipelines {
 				for i := range p.Sinks {
 					emit(value(&p.Sinks[i]), p.Name, p.Sinks[i].Sink)
@@ -233,7 +233,8 @@ func sinkMetrics() []metric {
 		counts("sink_events_quarantined_total", "Records and splits that were kept aside with their reason.", func(c *Count) int64 { return c.Quarantined }),
 		passes("sink_pass_events_stored_total", "Events that a pass of the source found and no pass before it: how late events turn up.", func(x *Pass) int64 { return x.Stored }),
 		passes("sink_pass_splits_total", "Splits of a pass of the source that are settled.", func(x *Pass) int64 { return x.Splits }),
-		ofSinks("sink_last_success_timestamp_seconds", "When a call of the sink last succeeded; 0 for never.", func(k *Sink) float64 { return stamp(k.LastSuccess) }),
+		ofSinks(counter, "sink_variants_total", "Records with the id of a stored event but other content: somebody may have made them up.", func(k *Sink) float64 { return float64(k.Variants) }),
+		ofSinks(gauge, "sink_last_success_timestamp_seconds", "When a call of the sink last succeeded; 0 for never.", func(k *Sink) float64 { return stamp(k.LastSuccess) }),
 		define(gauge, "sink_failing", "1 while an operation on the sink fails.", []string{"pipeline", "sink", "operation"},
 			func(r *Report, emit func(float64, ...string)) {
 				for _, p := range r.Pipelines {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/plain"
 )
 
 // view is the page, in words: the template only places them.
@@ -125,11 +127,15 @@ func (r *Report) sourceView(p *Pipeline, s *Source) sourceView {
 }
 
 func (r *Report) sinkView(p *Pipeline, k *Sink) sinkView {
-	return sinkView{
+	v := sinkView{
 		Name: k.Sink, Stored: grouped(k.Stored), Duplicate: grouped(k.Duplicate), Quarantined: grouped(k.Quarantined),
 		AnyQuarantined: k.Quarantined > 0, Plugin: strings.TrimPrefix(process(k.Plugin), ", "),
 		Error: r.errorView(k.LastError, k.Failing), Lamp: r.lamp(p, "sink "+k.Sink, k.Plugin),
 	}
+	if k.Variants > 0 {
+		v.Variants = grouped(k.Variants)
+	}
+	return v
 }
 
 // errorView tells an error that stands or is of the last hour; older ones are in the
@@ -138,7 +144,7 @@ func (r *Report) errorView(last *Error, failing []Error) string {
 	if last == nil || len(failing) == 0 && r.Time.Sub(last.Last) > time.Hour {
 		return ""
 	}
-	return fmt.Sprintf("%s ago, %s: %s", Span(r.Time.Sub(last.Last)), last.What, printable(last.Text))
+	return fmt.Sprintf("%s ago, %s: %s", Span(r.Time.Sub(last.Last)), last.What, plain.Text(last.Text))
 }
 
 func (r *Report) lamp(p *Pipeline, block string, plugin *Plugin) string {

@@ -132,6 +132,8 @@ type Sink struct {
 	// Passes tell how late events turn up: what each pass of a source stored that the
 	// passes before had not found.
 	Passes []Pass `json:"passes"`
+	// Variants are duplicates that came with other content than what is stored.
+	Variants int64 `json:"variants"`
 }
 
 // A Pass is one look of several at the same time of a source.
@@ -245,7 +247,7 @@ func pipelines(a Agent, now time.Time) []Pipeline {
 		for j, h := range st.Health {
 			k := Sink{
 				Count: Count{Sink: h.Name}, Plugin: plugins[p.Name+"."+h.Name],
-				Passes:      []Pass{},
+				Passes: []Pass{}, Variants: st.Sinks[j].Variants,
 				LastSuccess: when(h.Success), LastError: lastError(h.LastError), Failing: failing(h.Failures), Waiting: when(h.Waiting),
 			}
 			for _, x := range st.Passes {

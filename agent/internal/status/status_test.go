@@ -26,6 +26,8 @@ type fakeAgent struct {
 	sink    pipeline.SinkHealth
 	plugins []catalog.State
 	passes  []pipeline.PassStats
+
+	variants int64
 }
 
 func newAgent() *fakeAgent {
@@ -43,7 +45,7 @@ func (a *fakeAgent) Stats() ([]string, []pipeline.Stats) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return []string{"audit"}, []pipeline.Stats{{
-		Sources: []pipeline.SourceStats{a.source}, Health: []pipeline.SinkHealth{a.sink}, Passes: a.passes,
+		Sinks: []pipeline.SinkStats{{Name: a.sink.Name, Variants: a.variants}}, Sources: []pipeline.SourceStats{a.source}, Health: []pipeline.SinkHealth{a.sink}, Passes: a.passes,
 	}}
 }
 
@@ -116,7 +118,7 @@ func TestTheAgentSaysWhenItIsBlind(t *testing.T) {
 		}, 20 * time.Second, "failing: sink rds_direct does not take events: because of that"},
 		"a database that refuses": {func(a *fakeAgent) {
 			a.sink.Failures = []pipeline.Failure{failure("ask ledger", true, time.Now())}
-		}, 0, "denied: sink rds_direct does not tell what it has: because of that"},
+		}, 0, "denied: sink rds_direct cannot be asked what it has: because of that"},
 		"a database that does not answer": {func(a *fakeAgent) {
 			a.sink.Waiting = time.Now()
 		}, 3 * time.Minute, "failing: sink rds_direct gives no answer to a call"},
@@ -284,7 +286,7 @@ func full(t *testing.T, at time.Time) *fakeAgent {
 			Usual: time.Minute, Quiet: 30 * time.Minute, Live: true,
 		})
 	}
-	a.plugins[0].Restarts = 1
+	a.plugins[0].Restarts, a.variants = 1, 2
 	a.passes = []pipeline.PassStats{{Sink: "rds_direct", Source: "s3", Pass: "24h", Splits: 9, Stored: 3}}
 	return a
 }
@@ -311,6 +313,7 @@ pipeline audit degraded   0 events/s, newest event 1 min ago
                    7 events kept because the filter could not be evaluated
   sink rds_direct  stored 230,000, duplicate 4,566, quarantined 1
                    success 2 s ago, plugin pid 12, 0 restarts
+                   2 records came with the id of a stored event but with other content; see table variants
     111111111111  us-east-1       newest event 31 min ago  SILENT, usually one every minute  300,000 events
     111111111111  eu-west-1       newest event 21 min ago  usually every minute              300,000 events
     111111111111  ap-northeast-2  newest event 11 min ago  usually every minute              300,000 events

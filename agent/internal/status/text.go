@@ -7,6 +7,8 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/plain"
 )
 
 // maxLine bounds the one line about the agent.
@@ -17,7 +19,7 @@ const maxLine = 300
 func (r *Report) Line() string {
 	var parts []string
 	for _, x := range r.Reasons {
-		parts = append(parts, fmt.Sprintf("%s: %s %s", x.Pipeline, x.Block, printable(x.Text)))
+		parts = append(parts, fmt.Sprintf("%s: %s %s", x.Pipeline, x.Block, plain.Text(x.Text)))
 	}
 	if len(parts) == 0 {
 		for i := range r.Pipelines {
@@ -83,9 +85,9 @@ func (r *Report) Print(w io.Writer, st Style) error {
 	if r.State != OK {
 		mark = st.Bad("●")
 	}
-	fmt.Fprintf(&b, "%s %s   agent %s, pid %d, up %s, %s\n", mark, st.Bold(string(r.State)), r.Version, r.PID, Span(r.Time.Sub(r.Started)), printable(r.Config))
+	fmt.Fprintf(&b, "%s %s   agent %s, pid %d, up %s, %s\n", mark, st.Bold(string(r.State)), r.Version, r.PID, Span(r.Time.Sub(r.Started)), plain.Text(r.Config))
 	for _, x := range r.Reasons {
-		fmt.Fprintf(&b, "  %s %s: %s %s %s\n", st.Bad("✗"), x.Pipeline, x.Block, printable(x.Text), st.Faint("(for "+Span(r.Time.Sub(x.Since))+")"))
+		fmt.Fprintf(&b, "  %s %s: %s %s %s\n", st.Bad("✗"), x.Pipeline, x.Block, plain.Text(x.Text), st.Faint("(for "+Span(r.Time.Sub(x.Since))+")"))
 	}
 	for i := range r.Pipelines {
 		r.pipeline(&b, &r.Pipelines[i], st)
@@ -112,6 +114,9 @@ func (r *Report) pipeline(b *strings.Builder, p *Pipeline, st Style) {
 	for _, k := range p.Sinks {
 		line("sink "+k.Sink, "stored %s, duplicate %s, quarantined %s", grouped(k.Stored), grouped(k.Duplicate), grouped(k.Quarantined))
 		line("", "success %s%s", r.ago(k.LastSuccess), process(k.Plugin))
+		if k.Variants > 0 {
+			line("", "%s records came with the id of a stored event but with other content; see table variants", grouped(k.Variants))
+		}
 		r.lastError(line, k.LastError)
 	}
 	for _, s := range p.Sources {
@@ -136,7 +141,7 @@ func (r *Report) source(line func(name, format string, args ...any), s *Source) 
 
 func (r *Report) lastError(line func(name, format string, args ...any), e *Error) {
 	if e != nil {
-		line("", "last error %s ago, %s: %s", Span(r.Time.Sub(e.Last)), e.What, printable(e.Text))
+		line("", "last error %s ago, %s: %s", Span(r.Time.Sub(e.Last)), e.What, plain.Text(e.Text))
 	}
 }
 
@@ -232,26 +237,4 @@ func bytesText(n int64) string {
 		i++
 	}
 	return fmt.Sprintf("%.1f %cB", f, units[i])
-}
-
-// printable writes what a terminal might act on, or what would break a line, as Go
-// would write it in a string.
-func printable(s string) string {
-	clean := true
-	for _, r := range s {
-		clean = clean && strconv.IsPrint(r)
-	}
-	if clean {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if strconv.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		q := strconv.QuoteRune(r)
-		b.WriteString(q[1 : len(q)-1])
-	}
-	return b.String()
 }
