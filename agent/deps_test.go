@@ -40,6 +40,7 @@ func arrows() []may {
 		{"agent/internal/database", []string{"sql"}, "it needs no more than the schema's version"},
 		{"agent/internal/migrate", []string{"sql"}, "it applies the schema and needs no more"},
 		{"agent/internal/scaffold", []string{"sdk/python"}, "it copies files and needs no more"},
+		{"agent/internal/logging", []string{"agent/internal/plain"}, "a log knows nothing of what is logged"},
 		{"agent/internal/status", []string{"agent/internal/catalog", "agent/internal/pipeline", "agent/internal/plain"}, "it looks at what runs, and changes nothing"},
 		{"examples", []string{"sdk/...", "plugins/s3/s3test", "sql/pgtest"}, "examples show what others can do"},
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func (r *report) start() {
 		}
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
-		before := int64(0)
+		var before map[string]pipeline.Stats
 		for {
 			select {
 			case <-tick.C:
@@ -113,19 +114,42 @@ func (r *report) progress() string {
 	return line
 }
 
-// logCounts logs the counts of each pipeline if anything was settled since before.
-func (r *report) logCounts(before int64) int64 {
+// logCounts logs what each pipeline did since before, if it did anything, and returns the
+// counts by name.
+func (r *report) logCounts(before map[string]pipeline.Stats) map[string]pipeline.Stats {
 	names, stats := r.daemon.Stats()
-	var now int64
-	for _, s := range stats {
-		now += s.Settled + s.Failed
-	}
-	if now != before {
-		for i, s := range stats {
-			r.log.Info("carried", logAttrs(names[i], s)...)
+	now := make(map[string]pipeline.Stats)
+	for i, s := range stats {
+		now[names[i]] = s
+		d := since(s, before[names[i]])
+		if d.Settled+d.Failed == 0 {
+			continue
 		}
+		r.log.Info("carried", append(logAttrs(names[i], d), "in", logInterval.String())...)
 	}
 	return now
+}
+
+// since is s less an earlier snapshot of the same pipeline. One that was built anew counts
+// from 0.
+func since(s, before pipeline.Stats) pipeline.Stats {
+	if s.Settled < before.Settled || s.Failed < before.Failed || len(s.Sinks) != len(before.Sinks) {
+		return s
+	}
+	s.Settled -= before.Settled
+	s.Failed -= before.Failed
+	s.Read -= before.Read
+	s.Filtered -= before.Filtered
+	s.Unevaluable -= before.Unevaluable
+	s.Sinks = slices.Clone(s.Sinks)
+	for i := range s.Sinks {
+		k, b := &s.Sinks[i], before.Sinks[i]
+		k.Stored -= b.Stored
+		k.Duplicate -= b.Duplicate
+		k.Quarantined -= b.Quarantined
+		k.Variants -= b.Variants
+	}
+	return s
 }
 
 // summary says what became of a pipeline's events. With several sinks each has its own

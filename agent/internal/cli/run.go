@@ -16,6 +16,7 @@ import (
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/daemon"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/logging"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
@@ -72,6 +73,7 @@ func (p *Program) run(args []string) int {
 	}
 	var level slog.LevelVar
 	opts.Log = newLog(p.Stderr, cfg.Agent, &level)
+	defer logging.Flush(opts.Log)
 	if o.dryRun {
 		opts.DryRun = p.Stdout
 	}
