@@ -16,14 +16,14 @@ VCS := -buildvcs=$(if $(shell git rev-parse HEAD 2>/dev/null),true,false)
 
 .DEFAULT_GOAL := help
 # bin/chaos is built each time: go knows what has changed.
-.PHONY: bin/chaos help build demo test sbom reproducible chaos chaos-full soak lint generate bench bench-e2e install
+.PHONY: bin/chaos help build demo test sbom reproducible chaos chaos-full soak lint generate bench bench-e2e install package systemd-test
 
 # What the harness attacks with; its dependencies are none of the agent's.
 CHAOS := agent/chaos
 HOURS ?= 2
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build bin/agent, one static binary
 	CGO_ENABLED=0 go build -trimpath $(VCS) -o bin/agent ./agent
@@ -84,3 +84,10 @@ bench-e2e: build ## Measure the whole alone (BENCH="-events 50000 -rounds 1 -obj
 install: build ## Install the agent and an example configuration below $(DESTDIR)$(PREFIX)
 	install -D -m 0755 bin/agent "$(DESTDIR)$(PREFIX)/bin/agent"
 	install -D -m 0644 agent.hcl.example "$(DESTDIR)$(PREFIX)/share/inu-logsmith/agent.hcl.example"
+
+package: ## Build deb, rpm and tarball for amd64 and arm64 into bin/release, the same bytes each time
+	agent/packaging/build.sh bin/release
+
+systemd-test: ## As root: install the deb in a container with a real systemd, and put it through its life
+	@agent/tools/postgres.sh
+	@agent/packaging/systemd-test.sh

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -39,6 +40,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"", "carry events (the service)", (*Program).run},
+		{"init", "ask for what differs between installations, and write agent.hcl", (*Program).init},
 		{"validate", "check a configuration without touching the network", (*Program).validate},
 		{"filter", "try a pipeline's filter on files", (*Program).filter},
 		{"check", "try everything a configuration needs, live", (*Program).checkAccess},
@@ -199,12 +201,25 @@ func (p *Program) read(c configFlags, strict bool) (*config.Config, config.Diagn
 
 func (p *Program) configOptions(c configFlags, strict bool, guard *config.Guard) config.Options {
 	return config.Options{
-		CredentialsDir: os.Getenv("CREDENTIALS_DIRECTORY"),
+		CredentialsDir: credentialsDir(c.file),
 		Strict:         strict,
 		Tests:          c.tests,
 		Guard:          guard,
 		Catalog:        p.configCatalog,
 	}
+}
+
+// credentialsDir is where credential() looks: where systemd says, or, for commands that an
+// administrator runs by hand, in the folder that the packaged unit fills it from.
+func credentialsDir(file string) string {
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" {
+		return dir
+	}
+	dir := filepath.Join(filepath.Dir(file), "credentials")
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return ""
+	}
+	return dir
 }
 
 // isGiven reports whether a flag stands on the command line.

@@ -141,6 +141,9 @@ func (d *decoder) readCredential(name string) (cty.Value, error) {
 		return cty.NilVal, err
 	}
 	text = strings.TrimSuffix(text, "\n")
+	if text == "" {
+		return o.unset(), nil // what the packaged unit provides where there is no file
+	}
 	d.secrets = append(d.secrets, text)
 	return o.value(text), nil
 }
@@ -185,5 +188,5 @@ func (d *decoder) missing(o origin) (summary, detail string) {
 			"There is no $CREDENTIALS_DIRECTORY. systemd provides it to a unit with LoadCredential=%s:FILE.", o.name)
 	}
 	return "Credential not found", fmt.Sprintf(
-		"There is no %s in %s. The unit needs LoadCredential=%s:FILE.", o.name, d.options.CredentialsDir, o.name)
+		"There is no %s in %s, or it is empty. The unit needs LoadCredential=%s:FILE, and the file a line of text.", o.name, d.options.CredentialsDir, o.name)
 }
