@@ -40,7 +40,8 @@ type fakeSource struct {
 	listings int
 	fetched  map[string]int
 	settled  map[string]error
-	settles  int // calls
+	settles  int  // calls
+	whole    bool // emit a split as one page, not event by event
 }
 
 func newSource() *fakeSource {
@@ -115,9 +116,15 @@ func (s *fakeSource) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk
 				return err
 			}
 		}
+		if s.whole {
+			continue
+		}
 		if err := emit([]sdk.Event{e}); err != nil {
 			return err
 		}
+	}
+	if s.whole {
+		return emit(events)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -49,14 +50,7 @@ func (p *Pipeline) attempt(ctx, alive context.Context, t *task) error {
 	if err := r.reserve(ctx); err != nil {
 		return err
 	}
-	err := t.source.Plugin.Fetch(ctx, t.split, func(events []sdk.Event) error {
-		for i := range events {
-			if err := r.add(ctx, &events[i]); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	err := t.source.Plugin.Fetch(ctx, t.split, func(events []sdk.Event) error { return r.take(ctx, events) })
 	switch {
 	case err == nil:
 	case ctx.Err() != nil || (!sdk.IsInvalid(err) && !sdk.IsGone(err)):
@@ -100,6 +94,7 @@ type reading struct {
 	bytes       int64 // held in events and quarantine
 	reserved    int64 // taken from the budget for them
 	unevaluable int64
+	kept        []int // of the page at hand, what the filter keeps
 }
 
 // What a split's first piece is taken to need: CloudTrail's JSON inflates about tenfold,
@@ -127,20 +122,49 @@ func (r *reading) reserve(ctx context.Context) error {
 	return nil
 }
 
-// add filters one event and keeps it, handing over a piece when one is full.
-func (r *reading) add(ctx context.Context, e *sdk.Event) error {
-	r.attempt.read++
-	if e.Reject == "" {
-		r.attempt.seen.note(e)
-		v := r.p.Filter.Match(e)
-		if v.Unevaluable != nil {
-			r.unevaluable++
-		}
-		if !v.Keep {
-			r.attempt.filtered++
-			return nil
+// take filters a page of events and keeps the rest.
+func (r *reading) take(ctx context.Context, page []sdk.Event) error {
+	r.attempt.read += int64(len(page))
+	r.kept = r.kept[:0]
+	arrived, stay := 0, 0
+	for i := range page {
+		arrived += len(page[i].Raw)
+		if r.keeps(&page[i]) {
+			stay += len(page[i].Raw)
+			r.kept = append(r.kept, i)
 		}
 	}
+	r.attempt.filtered += int64(len(page) - len(r.kept))
+	// The records of a page lie in one piece of memory, which the last of them holds.
+	// Where the filter leaves little, that is moved out, or the budget would not hold.
+	move := stay < arrived/2
+	for _, i := range r.kept {
+		e := page[i]
+		if move {
+			e.Raw = bytes.Clone(e.Raw)
+		}
+		if err := r.add(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keeps asks the filter. A record that is no good event passes, into quarantine.
+func (r *reading) keeps(e *sdk.Event) bool {
+	if e.Reject != "" {
+		return true
+	}
+	r.attempt.seen.note(e)
+	v := r.p.Filter.Match(e)
+	if v.Unevaluable != nil {
+		r.unevaluable++
+	}
+	return v.Keep
+}
+
+// add keeps one event, handing over a piece when one is full.
+func (r *reading) add(ctx context.Context, e sdk.Event) error {
 	size := int64(len(e.Raw)) + eventOverhead
 	full := len(r.events)+len(r.quarantine) >= r.p.Batch.MaxEvents || r.bytes+size > r.p.Batch.MaxBytes
 	if full && r.bytes > 0 {
@@ -156,7 +180,7 @@ func (r *reading) add(ctx context.Context, e *sdk.Event) error {
 		r.reserved = r.bytes
 	}
 	if e.Reject == "" {
-		r.events = append(r.events, *e)
+		r.events = append(r.events, e)
 		return nil
 	}
 	r.quarantine = append(r.quarantine, sdk.Quarantined{

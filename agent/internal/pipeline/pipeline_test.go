@@ -373,6 +373,35 @@ func TestFilteredEventsAreCountedAndAWidenedFilterReadsAgain(t *testing.T) {
 	}
 }
 
+// The records of a page lie in one piece of memory, so that few events which a filter
+// keeps would hold far more than the budget knows.
+func TestFewEventsThatAFilterKeepsDoNotHoldTheirPage(t *testing.T) {
+	page := []byte(strings.Repeat("x", 10))
+	source, sink := newSource(), newSink()
+	var events []sdk.Event
+	for i, name := range []string{"Drop", "Drop", "Keep", "Drop"} {
+		events = append(events, sdk.Event{ID: fmt.Sprint(i), Name: name, Raw: page[2*i : 2*i+2]})
+	}
+	source.addEvents("split", events...)
+	c := config(source, sink)
+	c.Filter = compile(t, filter.Config{EventNames: []string{"Keep"}})
+	source.whole = true
+	stored := make(map[string]string)
+	sink.write = func(_ int, b sdk.Batch) error {
+		clear(page) // as if it had been given back and used for something else
+		for _, e := range b.Events {
+			stored[e.ID] = string(e.Raw)
+		}
+		return nil
+	}
+	if _, err := runOnce(t, c); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]string{"2": "xx"}, stored); diff != "" {
+		t.Errorf("stored (-want +got):\n%s", diff)
+	}
+}
+
 func TestEachSinkGetsWhatItLacks(t *testing.T) {
 	source, first, second := newSource().add("a", 12).add("b", 3), newSink(), newSink()
 	if _, err := runOnce(t, config(source, first)); err != nil {

@@ -187,7 +187,7 @@ func Register(s *grpc.Server, def Definition) {
 		pb.RegisterSourceServer(s, &SourceServer{opened: o})
 		return
 	}
-	pb.RegisterSinkServer(s, &SinkServer{opened: o})
+	s.RegisterService(sinkService(), &SinkServer{opened: o})
 }
 
 // Control is the agent's end of the calls that every plugin serves.

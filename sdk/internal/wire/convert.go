@@ -48,53 +48,10 @@ func splitsFromWire(splits []*pb.Split) []sdk.Split {
 	return out
 }
 
-// eventsToWire allocates the messages in one piece: a batch has thousands.
-func eventsToWire(events []sdk.Event) []*pb.Event {
-	block := make([]pb.Event, len(events))
-	out := make([]*pb.Event, len(events))
-	for i := range events {
-		e, m := &events[i], &block[i]
-		m.Id = e.ID
-		m.Time = micros(e.Time)
-		m.Name = e.Name
-		m.Source = e.Source
-		m.Region = e.Region
-		m.Account = e.Account
-		m.Principal = e.Principal
-		m.ErrorCode = e.ErrorCode
-		m.ReadOnly = uint32(e.ReadOnly)
-		m.Raw = e.Raw
-		m.Reject = e.Reject
-		out[i] = m
-	}
-	return out
-}
-
-// eventsFromWire keeps the bytes of the messages: nobody else holds them.
-func eventsFromWire(events []*pb.Event) []sdk.Event {
-	out := make([]sdk.Event, len(events))
-	for i, m := range events {
-		out[i] = sdk.Event{
-			ID:        m.GetId(),
-			Time:      timeOf(m.GetTime()),
-			Name:      m.GetName(),
-			Source:    m.GetSource(),
-			Region:    m.GetRegion(),
-			Account:   m.GetAccount(),
-			Principal: m.GetPrincipal(),
-			ErrorCode: m.GetErrorCode(),
-			ReadOnly:  sdk.Bool(min(m.GetReadOnly(), uint32(sdk.True))),
-			Raw:       m.GetRaw(),
-			Reject:    m.GetReject(),
-		}
-	}
-	return out
-}
-
-func batchToWire(b sdk.Batch) *pb.WriteRequest {
+// restToWire is a batch without its events.
+func restToWire(b sdk.Batch) *pb.WriteRequest {
 	req := &pb.WriteRequest{
 		Pipeline:   b.Pipeline,
-		Events:     eventsToWire(b.Events),
 		Spans:      make([]*pb.Span, len(b.Spans)),
 		Completed:  make([]*pb.Completion, len(b.Completed)),
 		Quarantine: make([]*pb.Quarantined, len(b.Quarantine)),
@@ -118,10 +75,10 @@ func batchToWire(b sdk.Batch) *pb.WriteRequest {
 	return req
 }
 
-func batchFromWire(req *pb.WriteRequest) sdk.Batch {
+// restFromWire is a batch without its events.
+func restFromWire(req *pb.WriteRequest) sdk.Batch {
 	b := sdk.Batch{
 		Pipeline:   req.GetPipeline(),
-		Events:     eventsFromWire(req.GetEvents()),
 		Spans:      make([]sdk.Span, len(req.GetSpans())),
 		Completed:  make([]sdk.Completion, len(req.GetCompleted())),
 		Quarantine: make([]sdk.Quarantined, len(req.GetQuarantine())),

@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -19,8 +20,35 @@ type SinkServer struct {
 	opened *opened
 }
 
-// Write stores one batch; the answer is the acknowledgement.
-func (s *SinkServer) Write(ctx context.Context, req *pb.WriteRequest) (*pb.WriteResponse, error) {
+// sinkService is the generated service, but that its Write gets a batch.
+func sinkService() *grpc.ServiceDesc {
+	d := pb.Sink_ServiceDesc
+	d.Methods = slices.Clone(d.Methods)
+	for i := range d.Methods {
+		if m := &d.Methods[i]; "/"+d.ServiceName+"/"+m.MethodName == pb.Sink_Write_FullMethodName {
+			m.Handler = handleWrite
+		}
+	}
+	return &d
+}
+
+// handleWrite is what the generated code does for the other calls.
+func handleWrite(srv any, ctx context.Context, decode func(any) error, interceptor grpc.UnaryServerInterceptor) (any, error) {
+	req := new(writeRequest)
+	if err := decode(req); err != nil {
+		return nil, err
+	}
+	call := func(ctx context.Context, req any) (any, error) {
+		return srv.(*SinkServer).write(ctx, req.(*writeRequest).batch)
+	}
+	if interceptor == nil {
+		return call(ctx, req)
+	}
+	return interceptor(ctx, req, &grpc.UnaryServerInfo{Server: srv, FullMethod: pb.Sink_Write_FullMethodName}, call)
+}
+
+// write stores one batch; the answer is the acknowledgement.
+func (s *SinkServer) write(ctx context.Context, b sdk.Batch) (*pb.WriteResponse, error) {
 	sink, err := openedAs[sdk.Sink](s.opened)
 	if err != nil {
 		return nil, err
@@ -31,7 +59,7 @@ func (s *SinkServer) Write(ctx context.Context, req *pb.WriteRequest) (*pb.Write
 	case <-ctx.Done():
 		return nil, toStatus(context.Cause(ctx))
 	}
-	res, err := sink.Write(ctx, batchFromWire(req))
+	res, err := sink.Write(ctx, b)
 	if err != nil {
 		return nil, toStatus(err)
 	}
@@ -59,6 +87,7 @@ func (s *SinkServer) Done(ctx context.Context, req *pb.DoneRequest) (*pb.DoneRes
 
 // Sink is the agent's end of a plugin's sink.
 type Sink struct {
+	conn   grpc.ClientConnInterface
 	client pb.SinkClient
 }
 
@@ -69,16 +98,16 @@ var (
 
 // NewSink calls the sink behind conn.
 func NewSink(conn grpc.ClientConnInterface) *Sink {
-	return &Sink{client: pb.NewSinkClient(conn)}
+	return &Sink{conn: conn, client: pb.NewSinkClient(conn)}
 }
 
 // Write sends one batch and waits for its acknowledgement. An answer that does not
 // fit the batch is an error: it acknowledges nothing.
 func (s *Sink) Write(ctx context.Context, b sdk.Batch) (sdk.Result, error) {
-	req := batchToWire(b)
-	m, err := s.client.Write(ctx, req, grpc.MaxCallRecvMsgSize(maxReply))
+	m := new(pb.WriteResponse)
+	err := s.conn.Invoke(ctx, pb.Sink_Write_FullMethodName, &writeRequest{b}, m, grpc.StaticMethod(), grpc.MaxCallRecvMsgSize(maxReply))
 	if err != nil {
-		return sdk.Result{}, writeError(ctx, err, req)
+		return sdk.Result{}, writeError(ctx, err, b)
 	}
 	res := resultFromWire(m)
 	if err := checkResult(res, len(b.Events)); err != nil {
@@ -97,10 +126,10 @@ const smallRequest = 3 << 20
 // writeError is fromStatus for a write. That a message was too large is the fault of
 // the data only if the request was large: else the plugin's answer was, and no event
 // may go to quarantine for it.
-func writeError(ctx context.Context, err error, req *pb.WriteRequest) error {
+func writeError(ctx context.Context, err error, b sdk.Batch) error {
 	s := status.Convert(err)
-	if s.Code() == codes.ResourceExhausted && proto.Size(req) <= smallRequest {
-		return fmt.Errorf("plugin failed on a write of %d events: %s", len(req.GetEvents()), s.Message())
+	if s.Code() == codes.ResourceExhausted && sizeOfEvents(writeRequestEvents, b.Events)+proto.Size(restToWire(b)) <= smallRequest {
+		return fmt.Errorf("plugin failed on a write of %d events: %s", len(b.Events), s.Message())
 	}
 	return fromStatus(ctx, err)
 }

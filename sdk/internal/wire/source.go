@@ -38,7 +38,7 @@ func (s *SourceServer) Fetch(req *pb.FetchRequest, stream grpc.ServerStreamingSe
 		return err
 	}
 	err = source.Fetch(stream.Context(), splitFromWire(req.GetSplit()), func(events []sdk.Event) error {
-		return stream.Send(&pb.FetchResponse{Events: eventsToWire(events)})
+		return stream.SendMsg(&fetchResponse{events: events})
 	})
 	return toStatus(err)
 }
@@ -86,7 +86,7 @@ func NewSource(conn grpc.ClientConnInterface) *Source {
 
 // Discover calls found with each page that the plugin sends.
 func (s *Source) Discover(ctx context.Context, r sdk.TimeRange, found func([]sdk.Split) error) error {
-	return receive(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[pb.DiscoverResponse], error) {
+	return receive(ctx, func(ctx context.Context) (grpc.ClientStream, error) {
 		return s.client.Discover(ctx, &pb.DiscoverRequest{Since: micros(r.Since), Until: micros(r.Until)})
 	}, func(m *pb.DiscoverResponse) error {
 		return found(splitsFromWire(m.GetSplits()))
@@ -95,10 +95,10 @@ func (s *Source) Discover(ctx context.Context, r sdk.TimeRange, found func([]sdk
 
 // Fetch calls emit with each page that the plugin sends.
 func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Event) error) error {
-	return receive(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[pb.FetchResponse], error) {
+	return receive(ctx, func(ctx context.Context) (grpc.ClientStream, error) {
 		return s.client.Fetch(ctx, &pb.FetchRequest{Split: splitToWire(split)})
-	}, func(m *pb.FetchResponse) error {
-		return emit(eventsFromWire(m.GetEvents()))
+	}, func(m *fetchResponse) error {
+		return emit(m.events)
 	})
 }
 
@@ -118,7 +118,7 @@ func (s *Source) Settle(ctx context.Context, settled []sdk.Settled) error {
 
 // Watch calls found with each page that the plugin sends.
 func (s *Source) Watch(ctx context.Context, found func([]sdk.Split) error) error {
-	return receive(ctx, func(ctx context.Context) (grpc.ServerStreamingClient[pb.WatchResponse], error) {
+	return receive(ctx, func(ctx context.Context) (grpc.ClientStream, error) {
 		return s.client.Watch(ctx, &pb.WatchRequest{})
 	}, func(m *pb.WatchResponse) error {
 		return found(splitsFromWire(m.GetSplits()))
@@ -127,7 +127,7 @@ func (s *Source) Watch(ctx context.Context, found func([]sdk.Split) error) error
 
 // receive reads a stream to its end. Only a stream that ended with the status OK
 // was complete; an error of each ends the call and is returned as it is.
-func receive[M any](ctx context.Context, open func(context.Context) (grpc.ServerStreamingClient[M], error), each func(*M) error) error {
+func receive[M any](ctx context.Context, open func(context.Context) (grpc.ClientStream, error), each func(*M) error) error {
 	streamCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := open(streamCtx)
@@ -135,7 +135,8 @@ func receive[M any](ctx context.Context, open func(context.Context) (grpc.Server
 		return fromStatus(ctx, err)
 	}
 	for {
-		m, err := stream.Recv()
+		m := new(M)
+		err := stream.RecvMsg(m)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
