@@ -159,20 +159,16 @@ func (s *Sink) insertEvents(ctx context.Context, tx pgx.Tx, rows []*row) (map[[1
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	answer, err := tx.Query(ctx, insertEvents, [16]byte(s.group), storable(s.settings.SourceProduct),
-		column(rows, func(r *row) [16]byte { return r.id }),
-		column(rows, func(r *row) time.Time { return r.time }),
-		column(rows, func(r *row) []byte { return r.sourceIP }),
-		column(rows, func(r *row) []byte { return r.cells[userAgent] }))
-	if err != nil {
-		return nil, dataError("insert into events", err)
-	}
+	p := newParameters()
+	defer p.release()
+	p.value(s.group[:])
+	p.value([]byte(storable(s.settings.SourceProduct)))
+	p.ids(rows)
+	p.times(rows)
+	p.texts(pgtype.TextOID, rows, func(r *row) []byte { return r.sourceIP })
+	p.texts(pgtype.TextOID, rows, func(r *row) []byte { return r.cells[userAgent] })
 	inserted := make(map[[16]byte]bool, len(rows))
-	var id [16]byte
-	_, err = pgx.ForEachRow(answer, []any{&id}, func() error {
-		inserted[id] = true
-		return nil
-	})
+	err := p.run(ctx, tx, insertEvents, func(cells [][]byte) { inserted[[16]byte(cells[0])] = true })
 	return inserted, dataError("insert into events", err)
 }
 
@@ -180,19 +176,19 @@ func insertRecords(ctx context.Context, tx pgx.Tx, rows []*row) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	arguments := []any{
-		column(rows, func(r *row) [16]byte { return r.id }),
-		column(rows, func(r *row) time.Time { return r.time }),
-		column(rows, func(r *row) bool { return r.hasTime }),
-		column(rows, func(r *row) string { return r.origin }),
-		column(rows, func(r *row) []byte { return r.sourceIP }),
-		column(rows, func(r *row) []byte { return r.additional }),
-		column(rows, func(r *row) []byte { return r.raw }),
-	}
+	p := newParameters()
+	defer p.release()
+	p.ids(rows)
+	p.times(rows)
+	p.booleans(rows, func(r *row) bool { return r.hasTime })
+	p.array(pgtype.TextOID, rows, func(b []byte, r *row) ([]byte, bool) { return append(b, r.origin...), true })
+	p.texts(pgtype.TextOID, rows, func(r *row) []byte { return r.sourceIP })
+	p.texts(pgtype.TextOID, rows, func(r *row) []byte { return r.additional })
+	p.texts(pgtype.ByteaOID, rows, func(r *row) []byte { return r.raw })
 	for i := range fields {
-		arguments = append(arguments, column(rows, func(r *row) []byte { return r.cells[i] }))
+		p.texts(pgtype.TextOID, rows, func(r *row) []byte { return r.cells[i] })
 	}
-	_, err := tx.Exec(ctx, insertCloudtrail, arguments...)
+	err := p.run(ctx, tx, insertCloudtrail, func([][]byte) {})
 	return dataError("insert into cloudtrail", err)
 }
 
