@@ -15,11 +15,15 @@ func Seal() error { return host.Seal() }
 
 // memoryLimit is the soft limit of a built-in plugin's heap (GOMEMLIMIT). Together
 // with the agent's own it keeps all processes below the 256 MiB that are promised.
-const memoryLimit = 48 << 20
+const memoryLimit = 64 << 20
+
+// collectAt makes use of the limit: Go would collect each time the heap has doubled, which
+// with the few MiB that a plugin holds is all the time.
+const collectAt = "300"
 
 // processEnvironment is all that a plugin process sees of the agent's environment.
 func processEnvironment(environ []string, memory int64) []string {
-	env := []string{"GOMEMLIMIT=" + strconv.FormatInt(memory, 10), "GOTRACEBACK=single"}
+	env := []string{"GOMEMLIMIT=" + strconv.FormatInt(memory, 10), "GOGC=" + collectAt, "GOTRACEBACK=single"}
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
