@@ -24,7 +24,7 @@ func (b *bench) measureAgain(ctx context.Context) error {
 		if err := b.trackFunctions(ctx, db); err != nil {
 			return err
 		}
-		first, err := b.carry(ctx, config, db.Writer.Password)
+		first, err := b.carry(ctx, b.agent, config, db.Writer.Password)
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func (b *bench) again(ctx context.Context, db *pgtest.Database, objects *bucket,
 	if err != nil {
 		return err
 	}
-	c, err := b.carry(ctx, config, db.Writer.Password)
+	c, err := b.carry(ctx, b.agent, config, db.Writer.Password)
 	if err != nil {
 		return err
 	}

@@ -62,9 +62,9 @@ func (b *bench) close() error {
 // in turn, so that a machine that changes its speed changes all of it.
 func (b *bench) measureEvents(ctx context.Context) error {
 	for round := range b.rounds {
-		if b.runs("agent") || b.runs("copy") || b.runs("insert") {
+		if b.runs("agent") || round == 0 && b.needsRows() {
 			err := b.inFresh(ctx, func(db *pgtest.Database) error {
-				if err := b.endToEnd(ctx, db); err != nil || round > 0 {
+				if err := b.endToEnd(ctx, db, "agent", b.agent); err != nil || round > 0 {
 					return err
 				}
 				return b.pg.superuser(ctx, db.Name, func(conn *pgx.Conn) (err error) {
@@ -76,11 +76,22 @@ func (b *bench) measureEvents(ctx context.Context) error {
 				return err
 			}
 		}
+		if b.other != "" {
+			err := b.inFresh(ctx, func(db *pgtest.Database) error { return b.endToEnd(ctx, db, "other", b.other) })
+			if err != nil {
+				return err
+			}
+		}
 		if err := b.baselines(ctx); err != nil {
 			return err
 		}
 		if b.runs("discard") {
 			if err := b.discard(ctx); err != nil {
+				return err
+			}
+		}
+		if b.runs("indexes") {
+			if err := b.measureIndexes(ctx); err != nil {
 				return err
 			}
 		}
@@ -152,9 +163,9 @@ type carried struct {
 	watch     *watch
 }
 
-// carry runs the agent once over what the configuration names.
-func (b *bench) carry(ctx context.Context, config, password string) (carried, error) {
-	cmd := exec.CommandContext(ctx, b.agent, "-config", config, "-mode", "once")
+// carry runs a version of the agent once over what the configuration names.
+func (b *bench) carry(ctx context.Context, program, config, password string) (carried, error) {
+	cmd := exec.CommandContext(ctx, program, "-config", config, "-mode", "once")
 	cmd.Dir = b.dir
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=bench", "AWS_SECRET_ACCESS_KEY=bench", "RDS_PASSWORD="+password)
@@ -184,8 +195,8 @@ func (b *bench) carry(ctx context.Context, config, password string) (carried, er
 	return c, nil
 }
 
-// endToEnd measures the agent from bucket to rows.
-func (b *bench) endToEnd(ctx context.Context, db *pgtest.Database) error {
+// endToEnd measures a version of the agent from bucket to rows.
+func (b *bench) endToEnd(ctx context.Context, db *pgtest.Database, name, program string) error {
 	config, err := b.config(b.objects.source(), b.sink(db))
 	if err != nil {
 		return err
@@ -194,17 +205,22 @@ func (b *bench) endToEnd(ctx context.Context, db *pgtest.Database) error {
 	served := cpu(b.objects.cmd.Process.Pid)
 	var c carried
 	u, err := b.pg.measure(func() (err error) {
-		c, err = b.carry(ctx, config, db.Writer.Password)
+		c, err = b.carry(ctx, program, config, db.Writer.Password)
 		return err
 	})
 	if err != nil {
 		return err
 	}
 	served = cpu(b.objects.cmd.Process.Pid) - served
-	b.report.add("agent", n, c.wall, append(c.metrics(n),
+	writes, size, err := b.pg.stored(ctx, db)
+	if err != nil {
+		return err
+	}
+	b.report.add(name, n, c.wall, append(c.metrics(n),
 		metric{"pg-cpu-s/M", perMillion(u.cpu, n)},
 		metric{"sum-cpu-s/M", perMillion(c.cpu+u.cpu, n)},
-		metric{"s3server-cpu-s/M", perMillion(served, n)})...)
+		metric{"s3server-cpu-s/M", perMillion(served, n)},
+		metric{"events/write", float64(n) / float64(writes)}, metric{"bytes/event", float64(size) / float64(n)})...)
 	return b.sameRows(ctx, db, n)
 }
 
@@ -233,7 +249,7 @@ func (b *bench) discard(ctx context.Context) error {
 		return err
 	}
 	served := cpu(b.objects.cmd.Process.Pid)
-	c, err := b.carry(ctx, config, "")
+	c, err := b.carry(ctx, b.agent, config, "")
 	if err != nil {
 		return err
 	}

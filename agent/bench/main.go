@@ -43,6 +43,7 @@ func main() {
 // options are the flags.
 type options struct {
 	agent   string
+	other   string
 	only    []string
 	events  int
 	rounds  int
@@ -56,12 +57,13 @@ type options struct {
 }
 
 // The parts of the benchmark, in the order in which they run.
-var parts = []string{"agent", "copy", "insert", "zcat", "discard", "again"}
+var parts = []string{"agent", "copy", "insert", "zcat", "discard", "indexes", "again"}
 
 func parseFlags() options {
 	var o options
 	var only string
 	flag.StringVar(&o.agent, "agent", "bin/agent", "the agent's program")
+	flag.StringVar(&o.other, "other", "", "another version's program, measured in turn with the agent")
 	flag.StringVar(&only, "only", "", "run some parts alone: "+strings.Join(parts, ", ")+", comma-separated")
 	flag.IntVar(&o.events, "events", 500_000, "generated events in the bucket, 1.5 KB each, 200 an object")
 	flag.IntVar(&o.rounds, "rounds", 5, "times everything is measured; the table has the medians")
@@ -80,6 +82,11 @@ func parseFlags() options {
 // readsEvents says that the bucket of events is needed.
 func (o options) readsEvents() bool { return slices.ContainsFunc(parts[:len(parts)-1], o.runs) }
 
+// needsRows says that rows have to be prepared.
+func (o options) needsRows() bool {
+	return slices.ContainsFunc([]string{"agent", "copy", "insert", "indexes"}, o.runs)
+}
+
 func (o options) runs(part string) bool { return len(o.only) == 0 || slices.Contains(o.only, part) }
 
 func run(ctx context.Context, o options) (err error) {
@@ -88,11 +95,16 @@ func run(ctx context.Context, o options) (err error) {
 			return fmt.Errorf("-only: there is no part %q; the parts are %s", part, strings.Join(parts, ", "))
 		}
 	}
-	if o.agent, err = filepath.Abs(o.agent); err != nil {
-		return err
-	}
-	if _, err := os.Stat(o.agent); err != nil {
-		return fmt.Errorf("no agent program: %w; make build makes it", err)
+	for _, program := range []*string{&o.agent, &o.other} {
+		if *program == "" {
+			continue
+		}
+		if *program, err = filepath.Abs(*program); err != nil {
+			return err
+		}
+		if _, err := os.Stat(*program); err != nil {
+			return fmt.Errorf("no agent program: %w; make build makes it", err)
+		}
 	}
 	b, err := newBench(ctx, o)
 	if err != nil {

@@ -101,6 +101,16 @@ func (s *server) drop(ctx context.Context, db *pgtest.Database) error {
 	})
 }
 
+// stored says in how many transactions the rows of db were stored, and how many bytes they
+// take with their indexes.
+func (s *server) stored(ctx context.Context, db *pgtest.Database) (writes int, size int64, err error) {
+	err = s.superuser(ctx, db.Name, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `select (select count(distinct created_at) from events), (select sum(pg_total_relation_size(c.oid))
+			from pg_class c where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace and c.relname ~ '^(events|cloudtrail)_')`).Scan(&writes, &size)
+	})
+	return writes, size, err
+}
+
 // usage is what a measurement cost the server.
 type usage struct {
 	wall, cpu time.Duration
