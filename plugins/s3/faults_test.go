@@ -94,6 +94,28 @@ func TestABodyThatKeepsBreakingIsNotInvalid(t *testing.T) {
 	}
 }
 
+// The error then wraps io.EOF, which is not the end of the object: it made whole objects
+// invalid, as empty or truncated files.
+func TestAServerThatHangsUpIsNoEndOfTheObject(t *testing.T) {
+	for _, first := range []int64{0, 1000} {
+		srv := serve(t)
+		src := source(t, srv, Settings{})
+		split, _ := large(t, srv, src)
+		var begun atomic.Bool
+		srv.SetHook(faulty(s3test.GetObject, func(w http.ResponseWriter, r *http.Request) bool {
+			if first > 0 && !begun.Swap(true) {
+				srv.AnswerCut(w, r, first)
+				return true
+			}
+			panic(http.ErrAbortHandler) // net/http's way to hang up
+		}))
+		_, err := fetch(t, src, split)
+		if err == nil || sdk.IsInvalid(err) || sdk.IsGone(err) || sdk.IsDenied(err) {
+			t.Errorf("after %d bytes: Fetch = %v, want an error to try again after", first, err)
+		}
+	}
+}
+
 func TestAnObjectOverwrittenWhileItIsReadIsGone(t *testing.T) {
 	srv := serve(t)
 	src := source(t, srv, Settings{})

@@ -68,7 +68,7 @@ func Read(r io.Reader, account string, limits Limits, emit func([]sdk.Event) err
 	}
 	var passed *passedOn
 	switch {
-	case err == nil:
+	case err == nil && src.err == nil:
 		return nil
 	case errors.As(err, &passed):
 		return passed.error
@@ -88,8 +88,11 @@ type source struct {
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.n += int64(n)
-	if err != nil && !errors.Is(err, io.EOF) {
+	// A reader says io.EOF and nothing else at its end. One that wraps it failed: net/http
+	// has such an error for a server that hung up.
+	if err != nil && err != io.EOF { //nolint:errorlint // on purpose, see above
 		s.err = err
+		return n, fmt.Errorf("%v", err) //nolint:errorlint // nobody above may take it for the end
 	}
 	return n, err
 }

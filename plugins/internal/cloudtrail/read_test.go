@@ -313,3 +313,18 @@ func TestReadingByTheByteIsTheSame(t *testing.T) {
 		t.Errorf("events, error %v (-want +got):\n%s", err, diff)
 	}
 }
+
+// A server that hangs up gives net/http an error that wraps io.EOF. Taken for the end of
+// the file, it made whole objects invalid: "the file is empty", "truncated".
+func TestAnErrorThatWrapsEOFIsNoEndOfTheFile(t *testing.T) {
+	hungUp := fmt.Errorf("Get \"http://127.0.0.1\": %w", io.EOF)
+	for _, whole := range [][]byte{zip(records(one, two)), []byte(records(one, two))} {
+		for _, n := range []int{0, 1, 2, 10, len(whole) / 2, len(whole) - 1, len(whole)} {
+			r := io.MultiReader(bytes.NewReader(whole[:n]), iotest.ErrReader(hungUp))
+			err := cloudtrail.Read(r, "", cloudtrail.Limits{}, func([]sdk.Event) error { return nil })
+			if sdk.IsInvalid(err) || !errors.Is(err, hungUp) {
+				t.Errorf("after %d of %d bytes: %v, want the reader's error", n, len(whole), err)
+			}
+		}
+	}
+}
