@@ -133,14 +133,32 @@ func fanOut(t *trial) error {
 	if err := t.crash(); err != nil {
 		return err
 	}
-	t.after = func() error { return t.checkLines(rejected) }
+	t.compareLines(rejected)
 	return nil
+}
+
+// compareLines has the trial wait for the third sink, and compare what it has.
+func (t *trial) compareLines(rejects func(id string) bool) {
+	var last time.Time
+	t.drained = func() bool {
+		if time.Since(last) < 200*time.Millisecond { // each look reads two files
+			return false
+		}
+		d, err := t.difference(rejects)
+		last = time.Now()
+		return err == nil && d.Lost == 0
+	}
+	t.after = func() error { return t.checkLines(rejects) }
+}
+
+func (t *trial) difference(rejects func(id string) bool) (*oracle.Difference, error) {
+	return t.Manifest.CheckLines(filepath.Join(t.Dir, "lines.jsonl"), func(r oracle.Issued) bool { return rejects(r.ID) })
 }
 
 // checkLines compares what the third sink has: everything but what it rejected, and
 // that is what the agent keeps aside.
 func (t *trial) checkLines(rejects func(id string) bool) error {
-	d, err := t.Manifest.CheckLines(filepath.Join(t.Dir, "lines.jsonl"), func(r oracle.Issued) bool { return rejects(r.ID) })
+	d, err := t.difference(rejects)
 	if err != nil {
 		return err
 	}
@@ -159,7 +177,7 @@ func stateDamaged(t *trial) error {
 		return err
 	}
 	t.checked = []string{t.Group, t.OtherGroup}
-	t.after = func() error { return t.checkLines(func(string) bool { return false }) }
+	t.compareLines(func(string) bool { return false })
 	if err := t.busy(); err != nil {
 		return err
 	}

@@ -242,7 +242,7 @@ func stateDiskFull(t *trial) error {
 		return err
 	}
 	t.checked = []string{t.Group, t.OtherGroup}
-	t.after = func() error { return t.checkLines(func(string) bool { return false }) }
+	t.compareLines(func(string) bool { return false })
 	disk, err := newSmallDisk("2m")
 	if err != nil {
 		return err
