@@ -90,7 +90,7 @@ func (s *source) Read(p []byte) (int, error) {
 	s.n += int64(n)
 	// A reader says io.EOF and nothing else at its end. One that wraps it failed: net/http
 	// has such an error for a server that hung up.
-	if err != nil && err != io.EOF { //nolint:errorlint // on purpose, see above
+	if err != nil && err != io.EOF {
 		s.err = err
 		return n, fmt.Errorf("%v", err) //nolint:errorlint // nobody above may take it for the end
 	}
