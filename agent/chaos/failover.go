@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -179,15 +180,51 @@ func behindPooler(t *trial) error {
 	return nil
 }
 
-// A pooler is a pgbouncer.
+// A pooler is a pgbouncer that is started again when it ends by itself, as an init
+// system does: 1.18 ends ("bad client state") when a client dies with a cancel request
+// under way.
 type pooler struct {
 	addr string
-	cmd  *exec.Cmd
+
+	mu      sync.Mutex
+	process *os.Process
+	stopped bool
+	over    sync.WaitGroup
+}
+
+// run starts it, and starts it again until kill.
+func (p *pooler) run(command func() (*exec.Cmd, error)) error {
+	cmd, err := command()
+	if err != nil {
+		return err
+	}
+	p.process = cmd.Process
+	p.over.Go(func() {
+		for {
+			_ = cmd.Wait() // how it ended is in its log
+			p.mu.Lock()
+			if p.stopped {
+				p.mu.Unlock()
+				return
+			}
+			if cmd, err = command(); err == nil {
+				p.process = cmd.Process
+			}
+			p.mu.Unlock()
+			if err != nil {
+				return
+			}
+		}
+	})
+	return nil
 }
 
 func (p *pooler) kill() {
-	_ = p.cmd.Process.Kill() // it may have ended
-	_ = p.cmd.Wait()
+	p.mu.Lock()
+	p.stopped = true
+	_ = p.process.Kill() // it may have ended
+	p.mu.Unlock()
+	p.over.Wait()
 }
 
 func (t *trial) newPooler() (*pooler, error) {
@@ -231,19 +268,22 @@ func (t *trial) newPooler() (*pooler, error) {
 	if err := os.Chown(dir, int(credential.Uid), int(credential.Gid)); err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(t.ctx, program, filepath.Join(dir, "pgbouncer.ini"))
-	cmd.Dir = dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential, Setpgid: true}
-	log, err := os.Create(filepath.Join(t.Dir, "pgbouncer.log"))
+	p := &pooler{addr: addr}
+	err = p.run(func() (*exec.Cmd, error) {
+		cmd := exec.CommandContext(t.ctx, program, filepath.Join(dir, "pgbouncer.ini"))
+		cmd.Dir = dir
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: credential, Setpgid: true}
+		log, err := os.OpenFile(filepath.Join(t.Dir, "pgbouncer.log"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		defer log.Close()
+		cmd.Stderr = log
+		return cmd, cmd.Start()
+	})
 	if err != nil {
-		return nil, err
-	}
-	defer log.Close()
-	cmd.Stderr = log
-	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start pgbouncer: %w", err)
 	}
-	p := &pooler{addr: addr, cmd: cmd}
 	var d net.Dialer
 	err = stage.Until(t.ctx, "pgbouncer listens", 10*time.Second, func() bool {
 		c, err := d.DialContext(context.WithoutCancel(t.ctx), "tcp", addr)
