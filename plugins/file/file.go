@@ -70,7 +70,7 @@ func (s *Source) warn(ctx context.Context, now []notice) {
 	warned := make(map[notice]bool, len(now))
 	for _, n := range now {
 		if !s.warned[n] && !warned[n] {
-			slog.WarnContext(ctx, n.what, "path", shown(n.path))
+			slog.WarnContext(ctx, "nothing is read of a path", "path", shown(n.path), "why", n.what)
 		}
 		warned[n] = true
 	}

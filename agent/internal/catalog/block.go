@@ -144,7 +144,7 @@ func (i *instance) Check(ctx context.Context) (findings []sdk.Finding, ok bool, 
 		if ok = p.Checks; !ok {
 			return nil
 		}
-		findings, err = p.Process.Check(ctx)
+		findings, err = p.Check(ctx)
 		for i := range findings {
 			findings[i].Detail = p.Concealed(findings[i].Detail)
 		}

@@ -122,7 +122,7 @@ func (d *predecessor) readUnit(path string) error {
 		case "EnvironmentFile":
 			from, optional := strings.CutPrefix(strings.TrimSpace(value), "-")
 			vars, err := config.ReadEnvFile(from)
-			if err != nil && !(optional && os.IsNotExist(err)) {
+			if err != nil && (!optional || !os.IsNotExist(err)) {
 				return err
 			}
 			maps.Copy(d.vars, vars)

@@ -221,7 +221,9 @@ func TestAStopDuringAReloadStops(t *testing.T) {
 	if err := <-s.ended; err != nil {
 		t.Error(err)
 	}
-	<-reloaded // either way
+	if err := <-reloaded; err != nil {
+		t.Log("the reload that the end met:", err) // it may come first, or not
+	}
 	if _, err := s.Reload(t.Context(), configuration(s.dir, a)); err == nil || errors.Is(err, context.Canceled) {
 		t.Errorf("reload after the end: %v", err)
 	}

@@ -28,7 +28,9 @@ func during(t *testing.T, c pipeline.Config, check func(t *testing.T, p *pipelin
 		synctest.Wait()
 		check(t, p)
 		cancel()
-		_ = <-ended
+		if err := <-ended; err == nil {
+			t.Error("Run ended as if it had come to an end by itself")
+		}
 	})
 }
 
