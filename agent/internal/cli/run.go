@@ -31,7 +31,7 @@ agent carries events from the sources to the sinks of each pipeline of a configu
   agent -config agent.hcl -mode once               everything visible, then exit
   agent -config agent.hcl -mode once -since 24h -events ConsoleLogin,AssumeRole -dry-run
 
-Other commands: validate, reload, filter, migrate, quarantine, audit, plugin, version; see agent help.
+Other commands: agent help lists them.
 Times are 2026-11-01, "2026-11-01 13:00", RFC 3339, or 24h and 7d ago; in UTC unless they say otherwise.
 `
 
