@@ -48,7 +48,7 @@ func arrows() []may {
 
 // testKits are what any test may import as well.
 func testKits() []string {
-	return []string{"plugins/s3/s3test", "plugins/s3/sqstest", "plugins/cloudtrailapi/lookuptest", "plugins/internal/cloudtrailtest", "sql/pgtest", "sdk/sdktest/...", "sdk/plugin"}
+	return []string{"plugins/s3/s3test", "plugins/s3/sqstest", "plugins/cloudtrailapi/lookuptest", "plugins/internal/cloudtrailtest", "sql/pgtest", "sdk", "sdk/schema", "sdk/sdktest/...", "sdk/plugin"}
 }
 
 // only lists who may import something from elsewhere, with all below it. Tests may

@@ -71,7 +71,7 @@ func TestEverySettingArrives(t *testing.T) {
 				Sources: []config.Source{
 					{
 						Type: "s3", Description: "a bucket", Interval: 5 * time.Minute, MaxFiles: 10,
-						Since: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
+						SinceText: "24h", Since: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
 						Settings: json.RawMessage(
 							`{"assume_role":{"arn":"arn:aws:iam::1:role/r"},"bucket":"b"}`),
 					},
@@ -237,7 +237,7 @@ func TestCredentials(t *testing.T) {
 		{name: "plain", dir: dir, want: "secret"},
 		{name: "newline", dir: dir, want: "secret"},
 		{name: "two", dir: dir, want: `secret\n`},
-		{name: "empty", dir: dir, want: ""},
+		{name: "empty", dir: dir, fault: "or it is empty"},
 		{name: "binary", dir: dir, fault: "not UTF-8"},
 		{name: "large", dir: dir, fault: "larger than 1 MiB"},
 		{name: "folder", dir: dir, fault: "not a regular file"},

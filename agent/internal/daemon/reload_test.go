@@ -31,8 +31,15 @@ func startService(t *testing.T, pipelines ...config.Pipeline) *served {
 		t.Fatal(err)
 	}
 	s.Daemon = d
-	go func() { s.ended <- d.Run(context.Background()) }()
-	t.Cleanup(s.Drain)
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.ended <- d.Run(context.Background())
+	}()
+	t.Cleanup(func() {
+		s.Drain()
+		<-stopped
+	})
 	return s
 }
 
