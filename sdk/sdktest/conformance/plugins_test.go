@@ -249,7 +249,9 @@ func (s *lineSink) mark(b sdk.Batch) error {
 	if _, err := f.Write(ids.Bytes()); err != nil {
 		return err
 	}
-	<-time.After(20 * time.Millisecond)
+	// Longer than all else in a write, so that some of the kit's kills fall in here however
+	// fast or busy the machine is.
+	<-time.After(250 * time.Millisecond)
 	return f.Sync()
 }
 
