@@ -143,7 +143,8 @@ func staleListings(t *trial) error {
 	return nil
 }
 
-// deniedForAWhile has S3 refuse: by error codes for everything, and then one prefix.
+// deniedForAWhile has S3 refuse, with each of the codes, first the reading of objects
+// alone, so that every trial cuts off work in hand, and then everything.
 func deniedForAWhile(codes ...string) func(*trial) error {
 	return func(t *trial) error {
 		if err := t.feed(20, 20); err != nil {
@@ -156,27 +157,48 @@ func deniedForAWhile(codes ...string) func(*trial) error {
 			return err
 		}
 		for _, code := range codes {
-			var refused atomic.Int64
-			t.HookS3(func(w http.ResponseWriter, r *http.Request) bool {
-				refused.Add(1)
-				s3test.Fail(w, r, http.StatusForbidden, code)
-				return true
-			})
-			err := t.until("requests are refused", livenessLimit, func() bool { return refused.Load() >= 5 })
-			t.pause(3 * time.Second)
-			t.HookS3(nil)
-			if err != nil {
-				return errVoid("%v", err)
+			if err := t.refusedWith(code); err != nil {
+				return err
 			}
-			t.hit()
-			began := time.Now()
-			if err := t.progress(time.Minute); err != nil {
-				return fmt.Errorf("after %s: %w", code, err)
-			}
-			t.note("stored again %.1f s after %s", time.Since(began).Seconds(), code)
 		}
 		return nil
 	}
+}
+
+// refusedWith has S3 refuse with one code for some seconds, and counts a hit if an object
+// was refused and everything was.
+func (t *trial) refusedWith(code string) error {
+	var reads, all atomic.Int64
+	var everything atomic.Bool
+	t.HookS3(func(w http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case everything.Load():
+			all.Add(1)
+		case isGet(s3test.OperationOf(r)):
+			reads.Add(1)
+		default:
+			return false
+		}
+		s3test.Fail(w, r, http.StatusForbidden, code)
+		return true
+	})
+	err := t.until("objects are refused", livenessLimit, func() bool { return reads.Load() >= 5 })
+	everything.Store(true)
+	if err == nil {
+		err = t.until("everything is refused", livenessLimit, func() bool { return all.Load() >= 5 })
+	}
+	t.pause(3 * time.Second)
+	t.HookS3(nil)
+	if err != nil {
+		return errVoid("%v", err)
+	}
+	t.hit()
+	began := time.Now()
+	if err := t.progress(time.Minute); err != nil {
+		return fmt.Errorf("after %s: %w", code, err)
+	}
+	t.note("stored again %.1f s after %s", time.Since(began).Seconds(), code)
+	return nil
 }
 
 // refusedDeletions has the queue refuse parts of deletions, and take receipts for old.
