@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"os"
-	"runtime/debug"
-	"slices"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -21,10 +21,8 @@ func TestPredecessorEverythingHeldInMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("carries 300 MB of records; run without -short")
 	}
-	if raceDetector() {
-		t.Skip("the race detector takes several times the memory; run without -race")
-	}
 	s := newSite(t, s3Block, rdsBlock)
+	s.program = agentAsShipped(t)
 	s.write(t, "agent.hcl", "agent {\n  memory_limit = \"8MiB\"\n}\npipeline \"audit\" {\n"+s3Block+rdsBlock+"}\n")
 	want := s.load(t, s3test.Trail{Events: 50_000, EventsPerObject: 500, EventBytes: 6000}.Objects())
 	r := s.start(t, "-mode", "once")
@@ -43,10 +41,17 @@ func TestPredecessorEverythingHeldInMemory(t *testing.T) {
 	}
 }
 
-// raceDetector reports whether this binary, which is the agent too, has it.
-func raceDetector() bool {
-	info, _ := debug.ReadBuildInfo()
-	return info != nil && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+// agentAsShipped builds the agent as make build does. The tests' own binary is the agent
+// too, but the race detector takes several times the memory.
+func agentAsShipped(t *testing.T) (program string) {
+	t.Helper()
+	program = filepath.Join(t.TempDir(), "agent")
+	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-buildvcs=false", "-o", program, ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return program
 }
 
 // proportionalSetSize is what the site's processes take together at the moment, pages

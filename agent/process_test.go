@@ -45,8 +45,10 @@ func (s *site) start(t *testing.T, args ...string) *running {
 	t.Helper()
 	r := &running{cmd: agentCommand(t, s.dir, s.env, args...), ended: make(chan struct{})}
 	r.cmd.Stdout, r.cmd.Stderr = &r.stdout, &r.stderr
-	if s.credential != nil {
+	if s.program != "" {
 		r.cmd.Path = s.program
+	}
+	if s.credential != nil {
 		r.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.credential}
 	}
 	if err := r.cmd.Start(); err != nil {

@@ -32,9 +32,8 @@ type site struct {
 	// groups are those that the sinks write for.
 	groups []string
 
-	// Set by asOrdinaryUser.
-	program    string
-	credential *syscall.Credential
+	program    string              // of the agent, if not the tests' own
+	credential *syscall.Credential // set by asOrdinaryUser
 }
 
 // The blocks of a pipeline. The writer is the role that agent migrate makes.

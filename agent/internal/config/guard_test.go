@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 )
@@ -73,9 +76,6 @@ func TestWhoCanReadAndWriteTheFileDecidesWhetherItIsUsed(t *testing.T) {
 	} {
 		for password, want := range map[string]string{literal: tc.literal, fromEnv: tc.empty} {
 			t.Run(fmt.Sprintf("%04o with a secret %v", tc.mode, password == literal), func(t *testing.T) {
-				if os.Geteuid() != 0 && tc.mode&0o400 == 0 {
-					t.Skip("the file cannot be read")
-				}
 				diags := guarded(t, &config.Guard{}, password, tc.mode, 0o755)
 				if got := printed(diags); diags.HasErrors() != (want != none) || !strings.Contains(got, want) {
 					t.Errorf("want an error with %q, got\n%s", want, got)
@@ -139,14 +139,28 @@ func TestAnEnvironmentFileThatOthersCanWriteIsRefused(t *testing.T) {
 }
 
 func TestAPersonMayOwnWhatTheyRunAndAServiceMayNot(t *testing.T) {
-	if os.Geteuid() == 0 {
-		t.Skip("root can write everything; agent/modes_test.go runs a service as another user")
+	t.Run("as an ordinary user", func(t *testing.T) {
+		becomeOrdinary(t)
+		if diags := guarded(t, &config.Guard{}, literal, 0o400, 0o700); diags.HasErrors() {
+			t.Error(printed(diags))
+		}
+		diags := guarded(t, &config.Guard{Service: true}, literal, 0o400, 0o700)
+		if got := printed(diags); !diags.HasErrors() || !strings.Contains(got, "The service can write the file; ") || !strings.Contains(got, "Run chown root:") {
+			t.Error(got)
+		}
+	})
+}
+
+// becomeOrdinary takes the rights of root from the thread of the calling test, which ends
+// with it. The others keep them: setresuid(2) is about one thread.
+func becomeOrdinary(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return
 	}
-	if diags := guarded(t, &config.Guard{}, literal, 0o400, 0o700); diags.HasErrors() {
-		t.Error(printed(diags))
-	}
-	diags := guarded(t, &config.Guard{Service: true}, literal, 0o400, 0o700)
-	if got := printed(diags); !diags.HasErrors() || !strings.Contains(got, "The service can write the file; ") || !strings.Contains(got, "Run chown root:") {
-		t.Error(got)
+	runtime.LockOSThread() // never unlocked, so that nothing else runs on it
+	const nobody = 65534
+	if _, _, err := unix.RawSyscall(unix.SYS_SETRESUID, nobody, nobody, nobody); err != 0 {
+		t.Fatal(err)
 	}
 }

@@ -1,12 +1,9 @@
 package sqstest_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"os/exec"
 	"strings"
 	"testing"
 
@@ -19,21 +16,19 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/s3/sqstest"
 )
 
-// Every rule below is true of another stand-in as well, which somebody else wrote.
+// Every rule below is true of another stand-in as well, which somebody else wrote: see
+// moto_test.go.
 func TestContract(t *testing.T) {
-	t.Run("this server", func(t *testing.T) {
-		s, err := sqstest.Start(sqstest.Options{})
-		if err != nil {
-			t.Fatal(err)
+	s, err := sqstest.Start(sqstest.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
 		}
-		t.Cleanup(func() {
-			if err := s.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		contract(t, client(s.URL))
 	})
-	t.Run("moto", func(t *testing.T) { contract(t, client(startMoto(t))) })
+	contract(t, client(s.URL))
 }
 
 func client(url string) *sqs.Client {
@@ -41,43 +36,6 @@ func client(url string) *sqs.Client {
 		BaseEndpoint: aws.String(url), Region: "us-east-1",
 		Credentials: credentials.NewStaticCredentialsProvider("AKIATEST", "secret", ""),
 	})
-}
-
-// startMoto starts moto's server, if it is on this machine.
-func startMoto(t *testing.T) string {
-	t.Helper()
-	path, err := exec.LookPath("moto_server")
-	if err != nil {
-		t.Skip("no moto_server here; pip install 'moto[server]' for the comparison")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	_ = l.Close()
-	cmd := exec.CommandContext(t.Context(), path, "-H", "127.0.0.1", "-p", fmt.Sprint(port))
-	cmd.Cancel = func() error { return cmd.Process.Kill() }
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Skipf("moto_server does not start: %v", err)
-	}
-	t.Cleanup(func() { _ = cmd.Wait() })
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		if strings.Contains(lines.Text(), "Running on") {
-			go func() {
-				for lines.Scan() { // so that it is never blocked
-				}
-			}()
-			return fmt.Sprintf("http://127.0.0.1:%d", port)
-		}
-	}
-	t.Skip("moto_server does not run here")
-	return ""
 }
 
 // A user makes requests of the queue q, and fails the test where one fails.
