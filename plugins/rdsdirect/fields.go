@@ -95,32 +95,31 @@ func (f form) cell(value []byte) ([]byte, error) {
 	return nil, nil
 }
 
-// fromText is the SQL that makes a column of its text.
-func (f form) fromText(column string) string {
+// sqlType is the type of a column.
+func (f form) sqlType() string {
 	switch f {
 	case asBoolean:
-		return column + "::boolean"
+		return "boolean"
 	case asDocument:
-		return column + "::jsonb"
+		return "jsonb"
 	default:
-		return column
+		return "text"
 	}
 }
 
-// insertCloudtrail takes arrays, an element for each row: those that the statement
-// lists first, then the text of each of fields.
+// insertCloudtrail takes arrays, an element for each row: those that the statement names,
+// then one for each of fields. In a SELECT's list the calls of unnest go on side by side,
+// row by row; in FROM, PostgreSQL would first gather what each of them returns, on disk
+// beyond work_mem.
 var insertCloudtrail = func() string {
-	var columns, values, parameters strings.Builder
+	var columns, values strings.Builder
 	for i, f := range fields {
 		fmt.Fprintf(&columns, ", %s", f.column)
-		fmt.Fprintf(&values, ", %s", f.form.fromText(f.column))
-		fmt.Fprintf(&parameters, ", $%d::text[]", i+8)
+		fmt.Fprintf(&values, ", unnest($%d::%s[])", i+9, f.form.sqlType())
 	}
 	return `
 insert into public.cloudtrail
 	(event_id, event_time, has_event_time, origin, source_ip, additional, sanitized, raw` + columns.String() + `)
-select event_id, event_time, has_event_time, origin, source_ip::inet, additional::jsonb, raw is not null, raw` + values.String() + `
-from unnest($1::uuid[], $2::timestamp[], $3::boolean[], $4::text[], $5::text[], $6::text[], $7::bytea[]` + parameters.String() + `)
-	as r (event_id, event_time, has_event_time, origin, source_ip, additional, raw` + columns.String() + `)
-order by event_id`
+select unnest($1::uuid[]), unnest($2::timestamp[]), unnest($3::boolean[]), unnest($4::text[]),
+	unnest($5::inet[]), unnest($6::jsonb[]), unnest($7::boolean[]), unnest($8::bytea[])` + values.String()
 }()

@@ -86,6 +86,52 @@ func (p *parameters) texts(element uint32, rows []*row, text func(*row) []byte) 
 	})
 }
 
+// cells is an array of JSON texts in the form of their column; nil is NULL.
+func (p *parameters) cells(f form, rows []*row, cell func(*row) []byte) {
+	switch f {
+	case asDocument:
+		p.documents(rows, cell)
+	case asBoolean:
+		p.array(pgtype.BoolOID, rows, func(b []byte, r *row) ([]byte, bool) {
+			c := cell(r)
+			if c == nil {
+				return b, false
+			}
+			return appendBool(b, c[0] == 't'), true
+		})
+	default:
+		p.texts(pgtype.TextOID, rows, cell)
+	}
+}
+
+// documents is an array of jsonb, whose binary form is a version and the text: see
+// jsonb_recv() in src/backend/utils/adt/jsonb.c.
+func (p *parameters) documents(rows []*row, text func(*row) []byte) {
+	p.array(pgtype.JSONBOID, rows, func(b []byte, r *row) ([]byte, bool) {
+		t := text(r)
+		if t == nil {
+			return b, false
+		}
+		return append(append(b, 1), t...), true
+	})
+}
+
+// addresses is an array of inet: see network_recv() in src/backend/utils/adt/network.c.
+func (p *parameters) addresses(rows []*row) {
+	p.array(pgtype.InetOID, rows, func(b []byte, r *row) ([]byte, bool) {
+		if !r.sourceIP.IsValid() {
+			return b, false
+		}
+		family := byte(2) // PGSQL_AF_INET of src/include/utils/inet.h
+		if r.sourceIP.Is6() {
+			family = 3 // PGSQL_AF_INET6
+		}
+		address := r.sourceIP.AsSlice()
+		b = append(b, family, byte(r.sourceIP.BitLen()), 0, byte(len(address)))
+		return append(b, address...), true
+	})
+}
+
 func (p *parameters) ids(rows []*row) {
 	p.array(pgtype.UUIDOID, rows, func(b []byte, r *row) ([]byte, bool) { return append(b, r.id[:]...), true })
 }
@@ -101,11 +147,15 @@ func (p *parameters) times(rows []*row) {
 
 func (p *parameters) booleans(rows []*row, is func(*row) bool) {
 	p.array(pgtype.BoolOID, rows, func(b []byte, r *row) ([]byte, bool) {
-		if is(r) {
-			return append(b, 1), true
-		}
-		return append(b, 0), true
+		return appendBool(b, is(r)), true
 	})
+}
+
+func appendBool(b []byte, is bool) []byte {
+	if is {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 // binaryForm is the code of the form that all parameters and results are in.

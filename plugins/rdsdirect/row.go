@@ -24,7 +24,7 @@ type row struct {
 	origin string // the split
 
 	cells      [len(fields)][]byte // each field's text; nil is SQL NULL
-	sourceIP   []byte              // sourceIPAddress if it is one
+	sourceIP   netip.Addr          // sourceIPAddress if it is one
 	additional []byte              // a JSON object, or nil
 
 	hasTime bool   // the record has eventTime as the column event_time gives it back
@@ -62,7 +62,7 @@ func (m *rowMaker) make(r *row, e *sdk.Event) error {
 		r.additional = append(r.additional, '}')
 	}
 	if address, err := netip.ParseAddr(string(r.cells[sourceIPAddress])); err == nil && address.Zone() == "" {
-		r.sourceIP = []byte(address.String())
+		r.sourceIP = address
 	}
 	return nil
 }

@@ -138,8 +138,12 @@ func TestSourceIPIsAnAddressOrNothing(t *testing.T) {
 			if err := m.make(&r, &e); err != nil {
 				t.Fatal(err)
 			}
-			if string(r.sourceIP) != want || string(r.cells[sourceIPAddress]) != text {
-				t.Errorf("source_ip = %q and source_ip_address = %q, want %q and %q", r.sourceIP, r.cells[sourceIPAddress], want, text)
+			got := ""
+			if r.sourceIP.IsValid() {
+				got = r.sourceIP.String()
+			}
+			if got != want || string(r.cells[sourceIPAddress]) != text {
+				t.Errorf("source_ip = %q and source_ip_address = %q, want %q and %q", got, r.cells[sourceIPAddress], want, text)
 			}
 		})
 	}
