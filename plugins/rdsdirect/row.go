@@ -35,6 +35,7 @@ type row struct {
 // A rowMaker makes rows of events. It is for one goroutine.
 type rowMaker struct {
 	group uuid.UUID
+	plain plainScanner
 	scan  scanner
 }
 
@@ -43,15 +44,9 @@ type rowMaker struct {
 func (m *rowMaker) make(r *row, e *sdk.Event) error {
 	at := rowTime(e.Time)
 	*r = row{id: rowID(m.group, e.ID, at), time: at, record: e.Raw}
-	members, err := m.scan.scan(e.Raw, false)
+	members, err := m.members(r, e.Raw)
 	if err != nil {
-		if r.record, err = sanitise(e.Raw); err != nil {
-			return err
-		}
-		r.raw = e.Raw
-		if members, err = m.scan.scan(r.record, true); err != nil {
-			return fmt.Errorf("sanitised record: %w", err)
-		}
+		return err
 	}
 	for _, member := range members {
 		if err := r.place(member); err != nil {
@@ -65,6 +60,26 @@ func (m *rowMaker) make(r *row, e *sdk.Event) error {
 		r.sourceIP = address
 	}
 	return nil
+}
+
+// members are those of a record, or of what can be stored of it.
+func (m *rowMaker) members(r *row, record []byte) ([]member, error) {
+	if members, ok := m.plain.scan(record); ok {
+		return members, nil
+	}
+	if members, err := m.scan.scan(record, false); err == nil {
+		return members, nil
+	}
+	var err error
+	if r.record, err = sanitise(record); err != nil {
+		return nil, err
+	}
+	r.raw = record
+	members, err := m.scan.scan(r.record, true)
+	if err != nil {
+		return nil, fmt.Errorf("sanitised record: %w", err)
+	}
+	return members, nil
 }
 
 // place puts a member where it is given back unchanged.
