@@ -8,6 +8,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
+	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/jsonscan"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
@@ -35,7 +36,7 @@ type row struct {
 // A rowMaker makes rows of events. It is for one goroutine.
 type rowMaker struct {
 	group uuid.UUID
-	plain plainScanner
+	plain jsonscan.Scanner
 	scan  scanner
 }
 
@@ -50,7 +51,7 @@ func (m *rowMaker) make(r *row, e *sdk.Event) error {
 	}
 	for _, member := range members {
 		if err := r.place(member); err != nil {
-			return fmt.Errorf("field %q: %w", member.name, err)
+			return fmt.Errorf("field %q: %w", member.Name, err)
 		}
 	}
 	if r.additional != nil {
@@ -63,9 +64,9 @@ func (m *rowMaker) make(r *row, e *sdk.Event) error {
 }
 
 // members are those of a record, or of what can be stored of it.
-func (m *rowMaker) members(r *row, record []byte) ([]member, error) {
-	if members, ok := m.plain.scan(record); ok {
-		return members, nil
+func (m *rowMaker) members(r *row, record []byte) ([]jsonscan.Member, error) {
+	if end, ok := m.plain.Object(record); ok && end == len(record) {
+		return m.plain.Members, nil
 	}
 	if members, err := m.scan.scan(record, false); err == nil {
 		return members, nil
@@ -83,13 +84,13 @@ func (m *rowMaker) members(r *row, record []byte) ([]member, error) {
 }
 
 // place puts a member where it is given back unchanged.
-func (r *row) place(m member) error {
-	if string(m.name) == "eventTime" && string(m.value) == r.time.Format(`"`+awsTime+`"`) {
+func (r *row) place(m jsonscan.Member) error {
+	if string(m.Name) == "eventTime" && string(m.Value) == r.time.Format(`"`+awsTime+`"`) {
 		r.hasTime = true
 		return nil
 	}
-	if i, known := fieldIndex[string(m.name)]; known {
-		cell, err := fields[i].form.cell(m.value)
+	if i, known := fieldIndex[string(m.Name)]; known {
+		cell, err := fields[i].form.cell(m.Value)
 		if err != nil {
 			return err
 		}
@@ -101,15 +102,15 @@ func (r *row) place(m member) error {
 	return r.add(m)
 }
 
-func (r *row) add(m member) (err error) {
+func (r *row) add(m jsonscan.Member) (err error) {
 	separator := byte(',')
 	if r.additional == nil {
 		separator = '{'
 	}
 	r.additional = append(r.additional, separator)
-	if r.additional, err = jsontext.AppendQuote(r.additional, m.name); err != nil {
+	if r.additional, err = jsontext.AppendQuote(r.additional, m.Name); err != nil {
 		return err
 	}
-	r.additional = append(append(r.additional, ':'), m.value...)
+	r.additional = append(append(r.additional, ':'), m.Value...)
 	return nil
 }

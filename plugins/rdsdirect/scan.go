@@ -7,13 +7,9 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json/jsontext"
-)
 
-// A member is one name and value of a record's top level. Both lie in the record's
-// bytes where they can: name is unescaped, value is JSON text.
-type member struct {
-	name, value []byte
-}
+	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/jsonscan"
+)
 
 var (
 	errNotObject = errors.New("not a JSON object")
@@ -25,12 +21,13 @@ var (
 	errDepth  = errors.New("nested too deeply")
 )
 
-// A scanner splits records into members. It is reused from record to record and is
-// for one goroutine.
+// A scanner splits records into members where package jsonscan does not. It is reused
+// from record to record and is for one goroutine. Names and values lie in the record's
+// bytes where they can.
 type scanner struct {
 	dec     jsontext.Decoder
 	raw     []byte
-	members []member
+	members []jsonscan.Member
 	seen    map[string]int // lenient: the index of each name in members
 
 	lenient bool // the text has been sanitised: only the top level is of interest
@@ -42,7 +39,7 @@ type scanner struct {
 // numbers out of range, too much depth. The lenient scan is for text from [sanitise];
 // of repeated names it keeps the last, as jsonb does. The result is valid until the
 // next scan.
-func (s *scanner) scan(raw []byte, lenient bool) ([]member, error) {
+func (s *scanner) scan(raw []byte, lenient bool) ([]jsonscan.Member, error) {
 	s.raw, s.lenient, s.members = raw, lenient, s.members[:0]
 	s.nul = !lenient && bytes.Contains(raw, escapedNUL)
 	s.seen = nil
@@ -89,13 +86,13 @@ func (s *scanner) member() error {
 		return err
 	}
 	if i, repeated := s.seen[string(name)]; repeated {
-		s.members[i].value = value
+		s.members[i].Value = value
 		return nil
 	}
 	if s.lenient {
 		s.seen[string(name)] = len(s.members)
 	}
-	s.members = append(s.members, member{name, value})
+	s.members = append(s.members, jsonscan.Member{Name: name, Value: value})
 	return nil
 }
 

@@ -21,7 +21,7 @@ func TestScanGivesTheMembersAsWritten(t *testing.T) {
 	}
 	var got [][2]string
 	for _, m := range members {
-		got = append(got, [2]string{string(m.name), string(m.value)})
+		got = append(got, [2]string{string(m.Name), string(m.Value)})
 	}
 	want := [][2]string{
 		{"a", `"x\n"`},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -46,7 +47,8 @@ func (s *splitter) oversize(prefix string, why error) (bool, error) {
 	if err := s.pager.reject(r.kept, [sha256.Size]byte(r.hash.Sum(nil)), why); err != nil {
 		return true, err
 	}
-	return true, s.resume(prefix, bytes.Clone(rest))
+	s.text.expect(s.max)
+	return true, s.resume(prefix, "null", bytes.Clone(rest))
 }
 
 // tooDeep reports whether the record in which the tokenizer gave up is nested deeper than
@@ -57,13 +59,16 @@ func (s *splitter) tooDeep() bool {
 	return r.deepest > s.pager.limits.Depth
 }
 
-// resume makes a tokenizer that stands in a list behind a record, with rest in front of
-// the text that has not been read.
-func (s *splitter) resume(prefix string, rest []byte) error {
-	s.text.expect(s.max)
-	s.in = io.MultiReader(bytes.NewReader([]byte(prefix+"null")), bytes.NewReader(rest), s.in)
+// resume makes a tokenizer that stands in a list, behind before in place of a record or at
+// its beginning, with rest in front of the text that has not been read.
+func (s *splitter) resume(prefix, before string, rest []byte) error {
+	s.in = io.MultiReader(strings.NewReader(prefix+before), bytes.NewReader(rest), s.in)
 	s.dec = newDecoder(s.in)
-	for range prefixTokens(prefix) {
+	tokens := prefixTokens(prefix)
+	if before != "" {
+		tokens++
+	}
+	for range tokens {
 		if _, err := s.dec.ReadToken(); err != nil {
 			return s.syntax(err)
 		}
@@ -77,12 +82,12 @@ const (
 	inList   = `[`
 )
 
-// prefixTokens is how many tokens a prefix has, and the null behind it.
+// prefixTokens is how many tokens a prefix has.
 func prefixTokens(prefix string) int {
 	if prefix == inList {
-		return 2
+		return 1
 	}
-	return 4
+	return 3
 }
 
 func newDecoder(r io.Reader) *jsontext.Decoder {

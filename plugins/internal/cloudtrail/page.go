@@ -24,17 +24,40 @@ func newPager(account string, l Limits, emit func([]sdk.Event) error) *pager {
 	return &pager{emit: emit, limits: l, account: account, ids: unnamed{max: l.Unnamed}}
 }
 
-// add takes one record, which is valid JSON but for bad UTF-8 and repeated names.
-// raw is the caller's.
-func (p *pager) add(raw []byte) error {
+// addValue takes one member of a list of records, which is valid JSON but for bad UTF-8
+// and repeated names. raw is the caller's.
+func (p *pager) addValue(raw []byte) error {
+	if kind := jsonKind(raw); kind != '{' {
+		id, err := p.ids.id(raw)
+		if err != nil {
+			return err
+		}
+		return p.append(sdk.Event{
+			ID: id, Account: p.account, Raw: bytes.Clone(raw),
+			Reject: fmt.Sprintf("the record is %s, not an object", kindName(kind)),
+		})
+	}
+	var env envelope
+	env.read(raw)
+	return p.add(raw, &env)
+}
+
+// add takes one record, a JSON object, and what its envelope is made of. raw is the
+// caller's.
+func (p *pager) add(raw []byte, env *envelope) error {
+	e, err := p.event(raw, env)
+	if err != nil {
+		return err
+	}
+	return p.append(e)
+}
+
+func (p *pager) append(e sdk.Event) error {
+	raw := e.Raw
 	if p.bytes > 0 && p.bytes+len(raw) > p.limits.PageBytes {
 		if err := p.flush(); err != nil {
 			return err
 		}
-	}
-	e, err := p.event(raw)
-	if err != nil {
-		return err
 	}
 	if p.page == nil {
 		p.page = make([]sdk.Event, 0, min(p.limits.PageEvents, 1+p.limits.PageBytes/max(len(raw), 1)))
@@ -59,16 +82,7 @@ func (p *pager) flush() error {
 	return nil
 }
 
-func (p *pager) event(raw []byte) (sdk.Event, error) {
-	if kind := jsonKind(raw); kind != '{' {
-		id, err := p.ids.id(raw)
-		return sdk.Event{
-			ID: id, Account: p.account, Raw: bytes.Clone(raw),
-			Reject: fmt.Sprintf("the record is %s, not an object", kindName(kind)),
-		}, err
-	}
-	var env envelope
-	env.read(raw)
+func (p *pager) event(raw []byte, env *envelope) (sdk.Event, error) {
 	e := sdk.Event{
 		ID:        eventID(env.eventID, env.eventIDLower),
 		Time:      env.time(),

@@ -191,8 +191,10 @@ func (s *splitter) list(prefix string) error {
 	if _, err := s.dec.ReadToken(); err != nil {
 		return s.syntax(err)
 	}
-	for {
-		s.text.expect(s.max)
+	if err := s.usualRecords(prefix); err != nil {
+		return err
+	}
+	for ; ; s.text.expect(s.max) {
 		if s.dec.PeekKind() == ']' {
 			_, err := s.dec.ReadToken()
 			return s.syntax(err)
@@ -202,7 +204,7 @@ func (s *splitter) list(prefix string) error {
 		case err == nil && len(raw) > s.max:
 			err = s.pager.reject(bytes.Clone(raw[:min(len(raw), keptOfOversize)]), sha256.Sum256(raw), errRecordSize(s.max))
 		case err == nil:
-			err = s.pager.add(raw)
+			err = s.pager.addValue(raw)
 		case s.text.tooLong:
 			var skipped bool
 			if skipped, err = s.oversize(prefix, errRecordSize(s.max)); err == nil && !skipped {

@@ -1,4 +1,11 @@
-package rdsdirect
+// Package jsonscan takes JSON objects of the usual kind apart in one walk over their bytes.
+//
+// It accepts less than JSON: no name with an escape or that its object has already, no
+// surrogate pairs written as escapes, no NUL, no bytes that are not UTF-8, no exponents, nothing deep
+// or long. Nearly every record of CloudTrail is within that. Whoever finds a text refused
+// has a tokenizer look at it, which takes four times as long and can say what is wrong.
+// A text that is accepted is JSON (RFC 8259), and PostgreSQL's jsonb holds all of it.
+package jsonscan
 
 import (
 	"bytes"
@@ -7,60 +14,67 @@ import (
 	"unicode/utf8"
 )
 
-// A plainScanner splits a record of the usual kind into members in one walk over its
-// bytes. What it accepts, the strict scan of [scanner] accepts with the same members;
-// what is out of the ordinary, it leaves to that. Nearly every record of CloudTrail is
-// of the usual kind, and the walk takes a quarter of the tokenizer's time.
-//
-// The methods that take a position return the one behind what they read, or -1 for
-// what they do not accept.
-type plainScanner struct {
-	raw     []byte
-	members []member
-	names   []span // of the objects that are open, the innermost last
-}
-
-// A span is a part of a record.
-type span struct{ start, end int }
-
+// Limits of what is accepted.
 const (
-	plainDepth  = 64 // of containers in each other
-	plainNames  = 64 // of one object
-	plainNumber = 40 // digits
+	MaxDepth  = 64 // of containers in each other
+	MaxNames  = 64 // of one object
+	MaxDigits = 40 // of a number
 )
 
-// scan returns the members of raw. They are valid until the next scan.
-func (s *plainScanner) scan(raw []byte) (members []member, ok bool) {
-	s.raw, s.members, s.names = raw, s.members[:0], s.names[:0]
-	i := s.space(0)
-	if i >= len(raw) || raw[i] != '{' {
-		return nil, false
-	}
-	if i = s.object(i, 1); i < 0 || s.space(i) != len(raw) {
-		return nil, false
-	}
-	return s.members, true
+// A Member is a name and a value of the object. Both lie in the text: name without the
+// quotes, value without space around it.
+type Member struct{ Name, Value []byte }
+
+// A Scanner is used again from object to object, and is for one goroutine.
+//
+// The methods that take a position return the one behind what they read, or -1 for what
+// they do not accept.
+type Scanner struct {
+	// Members are those of the last object, until the next one.
+	Members []Member
+	// Depth is how deep the last object is nested, itself included.
+	Depth int
+	// Short says that the last text ended before it was decided: with more, it might be
+	// accepted.
+	Short bool
+
+	text  []byte
+	names []span // of the objects that are open, the innermost last
 }
 
-func (s *plainScanner) space(i int) int {
-	for i < len(s.raw) && (s.raw[i] == ' ' || s.raw[i] == '\n' || s.raw[i] == '\t' || s.raw[i] == '\r') {
+// A span is a part of the text.
+type span struct{ start, end int }
+
+// Object reads the object with which text begins, and says where it ends.
+func (s *Scanner) Object(text []byte) (end int, ok bool) {
+	*s = Scanner{Members: s.Members[:0], names: s.names[:0], text: text}
+	if s.at(0) != '{' {
+		return 0, false
+	}
+	end = s.object(0, 1)
+	return end, end >= 0
+}
+
+func (s *Scanner) space(i int) int {
+	for i < len(s.text) && (s.text[i] == ' ' || s.text[i] == '\n' || s.text[i] == '\t' || s.text[i] == '\r') {
 		i++
 	}
 	return i
 }
 
-// at is the byte at i, or 0, which no JSON has outside of strings.
-func (s *plainScanner) at(i int) byte {
-	if i < len(s.raw) {
-		return s.raw[i]
+// at is the byte at i, or 0, which JSON has nowhere, behind the end.
+func (s *Scanner) at(i int) byte {
+	if i < len(s.text) {
+		return s.text[i]
 	}
+	s.Short = true
 	return 0
 }
 
-func (s *plainScanner) value(i, depth int) int {
+func (s *Scanner) value(i, depth int) int {
 	switch c := s.at(i); c {
 	case '"':
-		return s.text(i)
+		return s.str(i)
 	case '{':
 		return s.object(i, depth+1)
 	case '[':
@@ -76,18 +90,20 @@ func (s *plainScanner) value(i, depth int) int {
 	}
 }
 
-func (s *plainScanner) literal(i int, text string) int {
-	if !bytes.HasPrefix(s.raw[i:], []byte(text)) {
+func (s *Scanner) literal(i int, text string) int {
+	if !bytes.HasPrefix(s.text[i:], []byte(text)) {
+		s.Short = len(s.text)-i < len(text)
 		return -1
 	}
 	return i + len(text)
 }
 
-// object reads an object; at depth 1, which is the record, it keeps the members.
-func (s *plainScanner) object(i, depth int) int {
-	if depth > plainDepth {
+// object reads an object; at depth 1 it keeps the members.
+func (s *Scanner) object(i, depth int) int {
+	if depth > MaxDepth {
 		return -1
 	}
+	s.Depth = max(s.Depth, depth)
 	first := len(s.names)
 	i = s.space(i + 1)
 	if s.at(i) == '}' {
@@ -106,7 +122,7 @@ func (s *plainScanner) object(i, depth int) int {
 			return -1
 		}
 		if depth == 1 {
-			s.members = append(s.members, member{s.raw[name.start:name.end], s.raw[start:i]})
+			s.Members = append(s.Members, Member{s.text[name.start:name.end], s.text[start:i]})
 		}
 		switch i = s.space(i); s.at(i) {
 		case ',':
@@ -122,21 +138,21 @@ func (s *plainScanner) object(i, depth int) int {
 
 // name reads a member's name, without the quotes, and refuses one that its object has
 // already: the names from first on. Escapes might hide that, so that they are refused too.
-func (s *plainScanner) name(i, first int) (span, bool) {
-	if s.at(i) != '"' || len(s.names)-first >= plainNames {
+func (s *Scanner) name(i, first int) (span, bool) {
+	if s.at(i) != '"' || len(s.names)-first >= MaxNames {
 		return span{}, false
 	}
-	end := s.text(i)
+	end := s.str(i)
 	if end < 0 {
 		return span{}, false
 	}
 	n := span{i + 1, end - 1}
-	name := s.raw[n.start:n.end]
+	name := s.text[n.start:n.end]
 	if bytes.IndexByte(name, '\\') >= 0 {
 		return span{}, false
 	}
 	for _, before := range s.names[first:] {
-		if before.end-before.start == len(name) && string(s.raw[before.start:before.end]) == string(name) {
+		if before.end-before.start == len(name) && string(s.text[before.start:before.end]) == string(name) {
 			return span{}, false
 		}
 	}
@@ -144,10 +160,11 @@ func (s *plainScanner) name(i, first int) (span, bool) {
 	return n, true
 }
 
-func (s *plainScanner) list(i, depth int) int {
-	if depth > plainDepth {
+func (s *Scanner) list(i, depth int) int {
+	if depth > MaxDepth {
 		return -1
 	}
+	s.Depth = max(s.Depth, depth)
 	i = s.space(i + 1)
 	if s.at(i) == ']' {
 		return i + 1
@@ -168,40 +185,41 @@ func (s *plainScanner) list(i, depth int) int {
 }
 
 // number reads a number without an exponent that is far from the limits of numeric.
-func (s *plainScanner) number(i int) int {
+func (s *Scanner) number(i int) int {
 	start := i
 	if s.at(i) == '-' {
 		i++
 	}
 	whole := i
 	i = s.digits(i)
-	if i == whole || s.raw[whole] == '0' && i > whole+1 {
+	if c := s.at(whole); i == whole || c == '0' && i > whole+1 {
 		return -1
 	}
 	if s.at(i) == '.' {
 		fraction := i + 1
 		if i = s.digits(fraction); i == fraction {
+			s.at(i) // for Short
 			return -1
 		}
 	}
-	if c := s.at(i); c == 'e' || c == 'E' || i-start > plainNumber {
+	if c := s.at(i); c == 'e' || c == 'E' || i-start > MaxDigits {
 		return -1
 	}
 	return i
 }
 
-func (s *plainScanner) digits(i int) int {
-	for i < len(s.raw) && s.raw[i]-'0' <= 9 {
+func (s *Scanner) digits(i int) int {
+	for i < len(s.text) && s.text[i]-'0' <= 9 {
 		i++
 	}
 	return i
 }
 
-// text reads the string that begins at i.
-func (s *plainScanner) text(i int) int {
+// str reads the string that begins at i.
+func (s *Scanner) str(i int) int {
 	i++
 	for {
-		i += usual(s.raw[i:])
+		i += usual(s.text[i:])
 		switch c := s.at(i); {
 		case c == '"':
 			return i + 1
@@ -212,8 +230,9 @@ func (s *plainScanner) text(i int) int {
 		case c < utf8.RuneSelf: // a control character, or the end
 			return -1
 		default:
-			_, size := utf8.DecodeRune(s.raw[i:])
+			_, size := utf8.DecodeRune(s.text[i:])
 			if size == 1 {
+				s.Short = !utf8.FullRune(s.text[i:])
 				return -1
 			}
 			i += size
@@ -222,7 +241,7 @@ func (s *plainScanner) text(i int) int {
 }
 
 // escape reads an escape that does not stand for NUL or half of a surrogate pair.
-func (s *plainScanner) escape(i int) int {
+func (s *Scanner) escape(i int) int {
 	switch s.at(i + 1) {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i + 2
@@ -230,11 +249,12 @@ func (s *plainScanner) escape(i int) int {
 	default:
 		return -1
 	}
-	if len(s.raw) < i+6 {
+	if len(s.text) < i+6 {
+		s.Short = true
 		return -1
 	}
 	r := rune(0)
-	for _, c := range s.raw[i+2 : i+6] {
+	for _, c := range s.text[i+2 : i+6] {
 		switch {
 		case c-'0' <= 9:
 			r = r<<4 | rune(c-'0')
