@@ -59,18 +59,26 @@ func agentAsShipped(t *testing.T) (program string) {
 func (s *site) proportionalSetSize(t *testing.T) (bytesOfAll int64) {
 	t.Helper()
 	for _, pid := range s.processes(t) {
-		rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
-		if err != nil {
-			continue // it has ended
-		}
-		_, rest, found := bytes.Cut(rollup, []byte("\nPss:"))
-		if fields := bytes.Fields(rest); found && len(fields) > 1 {
-			kilobytes, err := strconv.ParseInt(string(fields[0]), 10, 64)
-			if err != nil {
-				t.Fatal(err)
-			}
-			bytesOfAll += kilobytes << 10
-		}
+		bytesOfAll += proportionalSetSize(t, pid)
 	}
 	return bytesOfAll
+}
+
+// proportionalSetSize is what one process takes; 0 if it has ended.
+func proportionalSetSize(t *testing.T, pid int) int64 {
+	t.Helper()
+	rollup, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, found := bytes.Cut(rollup, []byte("\nPss:"))
+	fields := bytes.Fields(rest)
+	if !found || len(fields) < 2 {
+		return 0
+	}
+	kilobytes, err := strconv.ParseInt(string(fields[0]), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kilobytes << 10
 }

@@ -312,3 +312,32 @@ func (s *site) beside(t *testing.T, n int) *site {
 	other.write(t, "agent.hcl", "agent {\n  state_dir = \"state\"\n}\n"+string(text))
 	return &other
 }
+
+// CloudTrail answers for 90 days. What is asked for beyond is not passed over in silence:
+// the ledger and the log have the gap, and what is left is read.
+func TestWhatHasLeftTheEventHistoryIsRecordedAsAGap(t *testing.T) {
+	s := newSite(t, s3Block, rdsBlock)
+	edge := time.Now().Add(-90 * 24 * time.Hour)
+	record := func(id string, at time.Time) lookuptest.Event {
+		return lookuptest.Event{
+			ID: id, Name: "GetObject", Source: "s3.amazonaws.com", Time: at.Truncate(time.Second),
+			Record: fmt.Sprintf(`{"eventTime":%q,"eventName":"GetObject","eventID":%q}`, at.UTC().Format(time.RFC3339), id),
+		}
+	}
+	service := lookuptest.New(lookuptest.Options{})
+	service.Add("us-east-1", record("left", edge.Add(-2*time.Hour)), record("there", edge.Add(90*time.Minute)))
+	api := httptest.NewServer(service)
+	t.Cleanup(api.Close)
+	s.env = append(s.env, "CLOUDTRAIL_ENDPOINT="+api.URL)
+	s.write(t, "agent.hcl", "pipeline \"audit\" {\n"+strings.Replace(apiBlock, `since    = "4h"`, `since    = "95d"`, 1)+rdsBlock+"}\n")
+
+	got := s.once(t, "-until", edge.Add(3*time.Hour).UTC().Format(time.RFC3339))
+	s.checkEventIDs(t, "there")
+	gaps := answers[string](t, s, `select reason from ledger where status = 'gone' and read = 0`)
+	if len(gaps) != 1 || !strings.Contains(gaps[0], "event history goes back 90 days") || !strings.Contains(gaps[0], "can be read from S3 only") {
+		t.Errorf("ledger: %q: %s", gaps, got)
+	}
+	if !strings.Contains(got.stderr, "event history goes back 90 days") {
+		t.Errorf("the log does not tell of the gap: %s", got)
+	}
+}

@@ -13,9 +13,13 @@ import (
 // Seal keeps what this process knows from other processes of its user; see [host.Seal].
 func Seal() error { return host.Seal() }
 
-// memoryLimit is the soft limit of a built-in plugin's heap (GOMEMLIMIT). Together
-// with the agent's own it keeps all processes below the 256 MiB that are promised.
-const memoryLimit = 64 << 20
+// The soft limits of a built-in's heap (GOMEMLIMIT). Together with the agent's own they
+// keep all processes below the 256 MiB that are promised. A sink holds a batch for each of
+// its writers; a source holds a page for each of its fetches, or of its listings.
+const (
+	sourceMemory = 40 << 20
+	sinkMemory   = 64 << 20
+)
 
 // collectAt makes use of the limit: Go would collect each time the heap has doubled, which
 // with the few MiB that a plugin holds is all the time.
