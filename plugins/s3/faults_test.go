@@ -116,6 +116,49 @@ func TestAServerThatHangsUpIsNoEndOfTheObject(t *testing.T) {
 	}
 }
 
+// Credentials end when they end, in the middle of a body or of a listing as well. Nothing
+// counts as read or as listed then, and with new ones everything is there.
+func TestCredentialsThatExpireHalfWayCostNothing(t *testing.T) {
+	srv := serve(t)
+	src := source(t, srv, Settings{})
+	split, want := large(t, srv, src)
+	var begun atomic.Bool
+	srv.SetHook(faulty(s3test.GetObject, func(w http.ResponseWriter, r *http.Request) bool {
+		if !begun.Swap(true) {
+			srv.AnswerCut(w, r, 100<<10)
+		} else {
+			s3test.Fail(w, r, http.StatusBadRequest, "ExpiredToken")
+		}
+		return true
+	}))
+	if _, err := fetch(t, src, split); !sdk.IsDenied(err) || !strings.Contains(err.Error(), "ExpiredToken") {
+		t.Errorf("Fetch = %v, want that the credentials are refused", err)
+	}
+	srv.SetHook(nil)
+	got, err := fetch(t, src, split)
+	if diff := cmp.Diff(want, got, cmp.Comparer(bytes.Equal)); diff != "" || err != nil {
+		t.Errorf("with new credentials: error %v (-want +got):\n%s", err, diff)
+	}
+
+	if _, err := srv.Load(bucket, s3test.Trail{Events: 2500, EventsPerObject: 1}.Objects()); err != nil {
+		t.Fatal(err)
+	}
+	srv.SetHook(faulty(s3test.ListObjectsV2, func(w http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("continuation-token") == "" {
+			return false
+		}
+		s3test.Fail(w, r, http.StatusBadRequest, "ExpiredToken")
+		return true
+	}))
+	if _, err := discover(t, src, sdk.TimeRange{}); !sdk.IsDenied(err) {
+		t.Errorf("Discover = %v, want that the credentials are refused", err)
+	}
+	srv.SetHook(nil)
+	if splits, err := discover(t, src, sdk.TimeRange{}); err != nil || len(splits) != 2501 {
+		t.Errorf("Discover with new credentials = %d splits, %v, want 2501", len(splits), err)
+	}
+}
+
 func TestAnObjectOverwrittenWhileItIsReadIsGone(t *testing.T) {
 	srv := serve(t)
 	src := source(t, srv, Settings{})
