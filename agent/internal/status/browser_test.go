@@ -2,14 +2,17 @@ package status_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A browser is a headless Chromium, spoken to over a pair of pipes in the DevTools
@@ -72,6 +75,11 @@ func open(t *testing.T) *browser {
 		"--no-first-run", "--disable-extensions", "--disable-background-networking", "--disable-component-update", "--disable-sync",
 		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--user-data-dir="+t.TempDir(), "--remote-debugging-pipe", "about:blank")
 	cmd.ExtraFiles = []*os.File{inR, outW}
+	// All of the browser's processes hold its standard error, so Wait returns only when
+	// the last of them has ended and none writes into the profile that is removed then.
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	cmd.WaitDelay = time.Minute
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -82,8 +90,13 @@ func open(t *testing.T) *browser {
 	t.Cleanup(func() {
 		inW.Close() // the browser ends with its pipe
 		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
+		if err := cmd.Wait(); errors.Is(err, exec.ErrWaitDelay) {
+			t.Errorf("processes of the browser outlive it: %v", err)
+		}
 		outR.Close()
+		if t.Failed() {
+			t.Logf("the browser said: %s", said.String())
+		}
 	})
 	var target struct{ TargetID string }
 	b.call("Target.createTarget", map[string]any{"url": "about:blank"}, &target)

@@ -100,11 +100,13 @@ func checkKilledAfter(t *trial) error {
 	return t.holds(all, nil, false)
 }
 
-// kills is how many moments of a write are tried.
-const kills = 12
+// spread is how many moments of a write are tried at even distances, closing how many more
+// move in on its end: what is durable in the wrong order is so for an instant before the
+// answer, and an even grid steps over it.
+const spread, closing = 12, 10
 
-// checkKilledDuring kills the sink at moments spread over a write and writes the same
-// batch again with a new process, as the agent does.
+// checkKilledDuring kills the sink at moments of a write and writes the same batch again
+// with a new process, as the agent does.
 func checkKilledDuring(t *trial) error {
 	took, err := t.timeWrite()
 	if err != nil {
@@ -112,14 +114,41 @@ func checkKilledDuring(t *trial) error {
 	}
 	var all []sdk.Event
 	exactly := false
-	for i := range kills {
+	kill := func(after time.Duration) (acknowledged bool, err error) {
 		l := t.events(fullBatch)
-		o, err := t.killAndRepeat(l, took*time.Duration(i)/(kills-1))
+		acknowledged, again, err := t.killAndRepeat(l, after)
 		if err != nil {
-			return fmt.Errorf("killed at %d of %d moments of a write: %w", i+1, kills, err)
+			return acknowledged, fmt.Errorf("killed %s after the begin of a write: %w", after.Round(time.Millisecond), err)
 		}
-		exactly = o.fresh != nil
+		exactly = again.fresh != nil
 		all = append(all, l.events...)
+		return acknowledged, nil
+	}
+	for i := range spread {
+		if _, err := kill(took * time.Duration(i) / (spread - 1)); err != nil {
+			return err
+		}
+	}
+	// Earlier after a write that was answered, later after one that was not. The step grows
+	// on the way to the end of a write and shrinks around it, so the kills find it also
+	// where writes have become slower or faster than the one that was timed.
+	after, step, before := took, took/8, false
+	for i := range closing {
+		acknowledged, err := kill(after)
+		if err != nil {
+			return err
+		}
+		if i > 0 && acknowledged == before {
+			step *= 2
+		} else {
+			step = max(step/4, took/16)
+		}
+		before = acknowledged
+		if acknowledged {
+			after = max(after-step, 0)
+		} else {
+			after += step
+		}
 	}
 	return t.holds(all, nil, exactly)
 }
@@ -139,10 +168,12 @@ func (t *trial) timeWrite() (time.Duration, error) {
 	return time.Since(begun), err
 }
 
-func (t *trial) killAndRepeat(l load, after time.Duration) (outcome, error) {
+// killAndRepeat kills the sink some time after the begin of a write, and has the batch
+// written by the next process. It says whether the write had been answered before.
+func (t *trial) killAndRepeat(l load, after time.Duration) (acknowledged bool, again outcome, err error) {
 	p, err := t.open()
 	if err != nil {
-		return outcome{}, err
+		return false, outcome{}, err
 	}
 	written := make(chan error, 1)
 	go func() {
@@ -154,15 +185,16 @@ func (t *trial) killAndRepeat(l load, after time.Duration) (outcome, error) {
 	case <-t.ctx.Done():
 	}
 	p.Kill()
-	acknowledged := <-written == nil
+	acknowledged = <-written == nil
 
 	if p, err = t.open(); err != nil {
-		return outcome{}, fmt.Errorf("open again: %w", err)
+		return acknowledged, outcome{}, fmt.Errorf("open again: %w", err)
 	}
 	if err := t.agrees(p, l, acknowledged); err != nil {
-		return outcome{}, err
+		return acknowledged, outcome{}, err
 	}
-	return p.accepted(l.batch())
+	again, err = p.accepted(l.batch())
+	return acknowledged, again, err
 }
 
 // agrees holds the ledger against the events: a split is known as done exactly if its
