@@ -58,7 +58,8 @@ await 30 "PostgreSQL answers" sql 'select 1'
 systemd-run --quiet --collect --unit=s3 /mnt/s3server /run/s3url
 await 30 "an S3-compatible server answers" test -s /run/s3url
 
-dpkg -i /mnt/*.deb || fail "dpkg -i"
+cp /mnt/*.deb /var/tmp/inu-logsmith_0.1.0-1_amd64.deb && cd /var/tmp || fail "copy the deb"
+apt install ./inu-logsmith_0.1.0-1_amd64.deb || fail "apt install"
 [[ $(stat -c '%U:%G %a' /etc/inu-detector) == 'root:inu-detector 750' ]] || fail "mode of /etc/inu-detector"
 [[ $(systemctl is-enabled inu-detector) == disabled ]] || fail "enabled by the installation"
 systemctl start inu-detector 2>/dev/null && fail "starts without a configuration"
@@ -88,6 +89,8 @@ install -D /dev/stdin /etc/systemd/system/inu-detector.service.d/test.conf <<<$'
 systemctl daemon-reload
 systemctl enable --now inu-detector || fail "start"
 active || fail "not active"
+systemctl status inu-detector >/dev/null || fail "systemctl status"
+grep -qm 1 'carrying events' < <(timeout 30 journalctl -u inu-detector -f) || fail "journalctl -f does not show the start"
 ok "started: $(status)"
 await 60 "rows of the trail in PostgreSQL" rows 3900
 echo "    $(status)"
