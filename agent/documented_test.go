@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/s3/s3test"
 	"github.com/s-developer-team-inu/inu-logsmith/sql/pgtest"
@@ -315,7 +316,7 @@ func TestTheDocumentsNameNoFlagThatThereIsNot(t *testing.T) {
 			}
 			for _, flag := range regexp.MustCompile(` -+([a-z-]+)`).FindAllStringSubmatch(m[2], -1) {
 				seen++
-				if flag[1] != "h" && !regexp.MustCompile(`(?m)^\s+-`+flag[1]+`\b`).MatchString(help[command]) {
+				if flag[1] != "h" && !regexp.MustCompile(`(?m)^  .*-`+flag[1]+`\b`).MatchString(help[command]) {
 					t.Errorf("%s: %s: agent %s has no flag -%s", page, m[0], command, flag[1])
 				}
 			}
@@ -323,5 +324,36 @@ func TestTheDocumentsNameNoFlagThatThereIsNot(t *testing.T) {
 	}
 	if seen < 20 {
 		t.Errorf("only %d flags were found in all pages", seen)
+	}
+}
+
+// A screen has 24 lines of 80 columns, if it is small, and the prompt is one of them.
+func TestEveryHelpFitsAScreen(t *testing.T) {
+	ask := func(args ...string) string {
+		out, err := agentCommand(t, t.TempDir(), os.Environ(), args...).CombinedOutput()
+		if err != nil {
+			t.Errorf("agent %s: %v\n%s", args, err, out)
+		}
+		lines := strings.Split(strings.TrimRight(string(out), "\n"), "\n")
+		if len(lines) < 4 || len(lines) > 23 {
+			t.Errorf("agent %s prints %d lines", args, len(lines))
+		}
+		for _, line := range lines {
+			if n := utf8.RuneCountInString(line); n > 80 {
+				t.Errorf("agent %s prints a line of %d columns: %s", args, n, line)
+			}
+		}
+		return string(out)
+	}
+	ask("-h")
+	found := regexp.MustCompile(`(?m)^  agent ([a-z]+)`).FindAllStringSubmatch(ask("help"), -1)
+	if len(found) < 13 {
+		t.Errorf("agent help names %d commands", len(found))
+	}
+	for _, m := range found {
+		text := ask(m[1], "-h")
+		for _, word := range regexp.MustCompile(`(?m)^  agent `+m[1]+` ([a-z]+)`).FindAllStringSubmatch(text, -1) {
+			ask(m[1], word[1], "-h")
+		}
 	}
 }

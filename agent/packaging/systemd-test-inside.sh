@@ -58,7 +58,8 @@ await 30 "PostgreSQL answers" sql 'select 1'
 systemd-run --quiet --collect --unit=s3 /mnt/s3server /run/s3url
 await 30 "an S3-compatible server answers" test -s /run/s3url
 
-cp /mnt/*.deb /var/tmp/inu-logsmith_0.1.0-1_amd64.deb && cd /var/tmp || fail "copy the deb"
+cp /mnt/*.deb /var/tmp/inu-logsmith_0.1.0-1_amd64.deb || fail "copy the deb"
+cd /var/tmp || fail "go to the deb"
 apt install ./inu-logsmith_0.1.0-1_amd64.deb || fail "apt install"
 [[ $(stat -c '%U:%G %a' /etc/inu-detector) == 'root:inu-detector 750' ]] || fail "mode of /etc/inu-detector"
 [[ $(systemctl is-enabled inu-detector) == disabled ]] || fail "enabled by the installation"

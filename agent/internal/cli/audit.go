@@ -23,27 +23,15 @@ import (
 )
 
 const auditText = `
-agent audit lists everything that the sources of a configuration have, and holds it against the
-ledger and the rows of its rds_direct sinks. It changes nothing.
+agent audit lists everything that the sources of a configuration have, and holds
+it against the ledger and the rows of its rds_direct sinks. It changes nothing.
 
-  agent audit -config agent.hcl -dsn DSN [-pipeline P] [-since 30d] [-until 1h] [-json]
+  agent audit -config agent.hcl -dsn DSN
+  agent audit -config agent.hcl -dsn DSN -until 1h   beside a running service
 
-It connects as a member of the role inu_reader, or as the owner of the tables: the sink's own user
-may not read them. A password can also be in PGPASSWORD or ~/.pgpass.
-
-If it finds nothing, then, at the time it ran,
-  - every split that is listed (object, window, file) was read to its end under the pipeline's
-    filter, or is in the quarantine as a whole;
-  - for each split read = stored + duplicate + filtered + quarantined;
-  - each split has as many rows as the ledger says, and each row has its record; the number is
-    exact unless the split was read under several filters and always in part;
-  - what was quarantined is in the quarantine, or was discarded by hand, and what was to be read
-    again was read.
-It does not prove that the bytes of rows are right, that nobody changed rows and ledger alike, or
-that AWS delivered every object. What a source does not list any more is not looked for.
-
-Beside a running agent leave out what it may not have read yet: -until 1h. -since and -until limit
-the listing, by the split's time; the rows of a group are counted all, in one pass over them.
+It connects as a member of the role inu_reader, or as the owner of the tables.
+PGPASSWORD or ~/.pgpass may hold the password. Exit code 1 if anything does not
+add up; docs/operations.md says what it proves and what not.
 `
 
 // auditFlags are the flags of agent audit.

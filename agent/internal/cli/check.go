@@ -17,12 +17,13 @@ import (
 )
 
 const checkText = `
-agent check tries everything that a configuration needs and prints a line for each thing: ✓ works,
-! works but should be better, ✗ does not work, with what to do. It changes nothing.
+agent check tries everything that a configuration needs and prints a line for
+each thing: ✓ works, ! works but should be better, ✗ does not work, with what to
+do. It changes nothing.
 
   agent check -config agent.hcl
-  agent check -config agent.hcl -print-iam      the least AWS policy for this configuration
-  agent check -config agent.hcl -print-grants   the least SQL grants for its rds_direct sinks
+  agent check -config agent.hcl -print-iam      the least AWS policy for it
+  agent check -config agent.hcl -print-grants   the least SQL grants for it
 
 The two -print flags need no network. Exit code 1 if anything does not work.
 `

@@ -40,7 +40,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"", "carry events (the service)", (*Program).run},
-		{"init", "ask for what differs between installations, and write agent.hcl", (*Program).init},
+		{"init", "ask what differs between installations, write agent.hcl", (*Program).init},
 		{"validate", "check a configuration without touching the network", (*Program).validate},
 		{"filter", "try a pipeline's filter on files", (*Program).filter},
 		{"check", "try everything a configuration needs, live", (*Program).checkAccess},
@@ -108,17 +108,57 @@ func (p *Program) failf(format string, args ...any) {
 	fmt.Fprintf(p.Stderr, "agent: %s\n", plain.Lines(fmt.Sprintf(format, args...)))
 }
 
-// flags makes a flag set whose help is text, followed by the flags.
+// columns is how wide a help text may be; with 24 lines it fits the smallest screen.
+const columns = 80
+
+// flags makes a flag set whose help is text, followed by the flags, a line each, but those
+// that say nothing of themselves because the text does.
 func (p *Program) flags(name, text string) *flag.FlagSet {
 	f := flag.NewFlagSet(name, flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	f.Usage = func() {
 		fmt.Fprintln(p.Stdout, strings.TrimSpace(text)+"\n")
-		f.SetOutput(p.Stdout)
-		f.PrintDefaults()
-		f.SetOutput(io.Discard)
+		width := 0
+		var told []*flag.Flag
+		f.VisitAll(func(fl *flag.Flag) {
+			if fl.Usage != "" {
+				told = append(told, fl)
+				width = max(width, len(flagAndValue(fl)))
+			}
+		})
+		for _, fl := range told {
+			_, usage := flag.UnquoteUsage(fl)
+			if fl.DefValue != "" && fl.DefValue != "false" {
+				usage += " (default " + fl.DefValue + ")"
+			}
+			for i, line := range wrap(usage, columns-width-4) {
+				left := flagAndValue(fl)
+				if i > 0 {
+					left = ""
+				}
+				fmt.Fprintf(p.Stdout, "  %-*s  %s\n", width, left, line)
+			}
+		}
 	}
 	return f
+}
+
+// flagAndValue is a flag as it is typed, such as "-config file".
+func flagAndValue(f *flag.Flag) string {
+	value, _ := flag.UnquoteUsage(f)
+	return strings.TrimSpace("-" + f.Name + " " + value)
+}
+
+// wrap breaks a text into lines between words.
+func wrap(text string, width int) (lines []string) {
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && len(line)+1+len(word) > width {
+			lines, line = append(lines, line), ""
+		}
+		line = strings.TrimSpace(line + " " + word)
+	}
+	return append(lines, line)
 }
 
 // parse reads the flags. ok is false when the command is over, with exit code code.
@@ -126,6 +166,7 @@ func (p *Program) parse(f *flag.FlagSet, args []string) (code int, ok bool) {
 	help := f.Usage
 	f.Usage = func() {} // package flag would print it at every mistake
 	err := f.Parse(args)
+	f.Usage = help
 	switch {
 	case err == nil:
 		return 0, true

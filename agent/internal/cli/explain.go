@@ -13,13 +13,15 @@ import (
 )
 
 const explainText = `
-agent explain tells, for each event of a file and each pipeline, whether the pipeline's filter
-keeps it, and what each of its conditions says. It needs neither network nor database.
+agent explain tells, for each event of a file and each pipeline, whether the
+pipeline's filter keeps it, and what each of its conditions says. It needs
+neither network nor database.
 
   agent explain -config agent.hcl EVENT.json
   psql … | agent explain -config agent.hcl -pipeline audit -
 
-The file holds CloudTrail records: a log file, a list, or records one after another; .gz or not.
+The file holds CloudTrail records: a log file, a list, or records one after
+another; .gz or not.
 `
 
 func (p *Program) explain(args []string) int {

@@ -20,8 +20,8 @@ import (
 )
 
 const filterText = `
-agent filter reads CloudTrail files and prints, per event name, how many events a pipeline's
-filter keeps and filters. It stores nothing and needs no database.
+agent filter reads CloudTrail files and prints, per event name, how many events
+a pipeline's filter keeps and filters. It stores nothing and needs no database.
 
   agent filter -config agent.hcl -pipeline audit FILE...
 

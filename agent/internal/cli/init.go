@@ -17,14 +17,19 @@ import (
 )
 
 const initText = `
-agent init writes a configuration: it asks for what differs between installations, checks the
-answers, and puts the password into a file of its own that only root can read.
+agent init asks for what differs between installations, checks the answers, and
+writes agent.hcl, and the password into a file of its own.
 
-  agent init                                       asks, and writes /etc/inu-detector/agent.hcl as root
-  agent init -yes -bucket logs -host db.example    asks nothing: flags, variables, defaults
+  agent init                                      ask
+  agent init -yes -bucket logs -host db.example   ask nothing
   agent init -import config/sender_config.json -service inu-detector.service
 
-Each flag's answer may come from the variable in brackets. The password comes from RDS_PASSWORD.
+Answers are flags or variables; the password is RDS_PASSWORD alone:
+
+  -group-id GROUP_ID          -host RDS_HOST   -database RDS_DATABASE
+  -bucket S3_BUCKET           -port RDS_PORT   -sslmode RDS_SSLMODE
+  -prefix S3_PREFIX           -user RDS_USER   -sslrootcert RDS_SSLROOTCERT
+  -region AWS_DEFAULT_REGION  -auth RDS_AUTH   -endpoint S3_ENDPOINT
 `
 
 // answers are what init needs to know.
@@ -43,16 +48,16 @@ func (a *answers) define(f *flag.FlagSet) {
 	}
 	f.StringVar(&a.file, "config", def, "the `file` to write")
 	for _, q := range a.questions() {
-		f.StringVar(q.to, q.flag, "", strings.ToLower(q.ask[:1])+q.ask[1:]+" ["+q.variable+"]")
+		f.StringVar(q.to, q.flag, "", "")
 	}
-	f.StringVar(&a.endpoint, "endpoint", "", "`URL` of a server that speaks S3's protocol, instead of AWS [S3_ENDPOINT]")
-	f.StringVar(&a.sslmode, "sslmode", "", "of the database: verify-full, verify-ca, require or disable [RDS_SSLMODE]")
-	f.StringVar(&a.sslrootcert, "sslrootcert", "", "`file` of the certificate authorities of the database [RDS_SSLROOTCERT]")
+	f.StringVar(&a.endpoint, "endpoint", "", "")
+	f.StringVar(&a.sslmode, "sslmode", "", "")
+	f.StringVar(&a.sslrootcert, "sslrootcert", "", "")
 	f.StringVar(&a.importFile, "import", "", "take over INU-Detector's sender_config.json, this `file`")
-	f.StringVar(&a.serviceFile, "service", "", "with -import: take over the variables of this systemd unit `file`, too")
+	f.StringVar(&a.serviceFile, "service", "", "with -import: and the variables of this systemd unit `file`")
 	f.StringVar(&a.importEnvFile, "import-env", "", "with -import: and those of this .env `file`")
 	f.BoolVar(&a.yes, "yes", false, "ask nothing")
-	f.BoolVar(&a.force, "force", false, "replace a configuration that is there; it is kept with .old at its end")
+	f.BoolVar(&a.force, "force", false, "replace a configuration, and keep it with .old at its end")
 	f.BoolVar(&a.check, "check", false, "with -yes: run agent check afterwards")
 }
 

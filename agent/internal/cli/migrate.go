@@ -19,13 +19,16 @@ import (
 )
 
 const migrateText = `
-agent migrate creates or upgrades the tables that the rds_direct sinks of a configuration write
-to, adds their groups, and grants their users what they need and no more. It may be repeated.
+agent migrate creates or upgrades the tables that the rds_direct sinks of a
+configuration write to, adds their groups, and grants their users what they need
+and no more. It may be repeated.
 
-It connects as the owner of the tables: with -dsn postgres://OWNER:PASSWORD@HOST:5432/DATABASE, or
-without as the sink's own user, which must then own them. Connect directly, not through a pooler.
+It connects as the owner of the tables: with -dsn
+postgres://OWNER:PASSWORD@HOST:5432/DATABASE, or without as the sink's own user,
+which must then own them. Connect directly, not through a pooler.
 
--print shows the SQL instead: with -dsn what that database lacks, without what a fresh one needs.
+-print shows the SQL instead: with -dsn what that database lacks, without what a
+fresh one needs.
 `
 
 func (p *Program) migrate(args []string) int {

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-const pluginText = `agent plugin manages external plugins: programs that serve a source or a sink, and are no part
-of the agent.
+const pluginText = `agent plugin manages external plugins: programs that serve a source or a sink,
+and are no part of the agent.
 
-  agent plugin list                  the plugins there are, and whether they can be used
-  agent plugin lock                  write the programs' checksums into the configuration
+  agent plugin list                  the plugins, and whether they can be used
+  agent plugin lock                  write checksums into the configuration
   agent plugin describe PATH|TYPE    a plugin's settings
-  agent plugin new sink|source NAME  a plugin to start from: a sink in Go or Python, a source in Go
+  agent plugin new sink|source NAME  a plugin to start from, in Go or Python
   agent plugin test PATH             check that a program keeps the contract
 
 agent plugin COMMAND -h shows a command's flags.

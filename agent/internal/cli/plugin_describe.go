@@ -15,8 +15,9 @@ import (
 )
 
 const pluginDescribeText = `
-agent plugin describe PATH starts the program and shows its settings, with types, defaults and
-documentation. It need not be pinned: you run it as yourself. A built-in is named by its type.
+agent plugin describe PATH starts the program and shows its settings, with
+types, defaults and documentation. It need not be pinned: you run it as
+yourself. A built-in is named by its type.
 `
 
 func (p *Program) pluginDescribe(args []string) int {

@@ -14,8 +14,9 @@ import (
 )
 
 const pluginListText = `
-agent plugin list shows the built-in plugins, those that the configuration names, and the programs
-in its plugin folder. Each one that may be run is started, for its version.
+agent plugin list shows the built-in plugins, those that the configuration
+names, and the programs in its plugin folder. Each one that may be run is
+started, for its version.
 `
 
 func (p *Program) pluginList(args []string) int {

@@ -14,10 +14,11 @@ import (
 )
 
 const pluginLockText = `
-agent plugin lock writes the checksum of each external plugin that the configuration uses into its
-plugin block, and adds the block for a program of the plugin folder that has none. From then on
-only these very programs are run. A block that says allow_unpinned = true is left as it is.
-Nothing else of the file changes. No program is started.
+agent plugin lock writes the checksum of each external plugin that the
+configuration uses into its plugin block, and adds the block for a program of
+the plugin folder that has none. From then on only these very programs are run.
+A block that says allow_unpinned = true is left as it is. Nothing else of the
+file changes. No program is started.
 `
 
 func (p *Program) pluginLock(args []string) int {

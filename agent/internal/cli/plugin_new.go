@@ -11,8 +11,9 @@ import (
 )
 
 const pluginNewText = `
-agent plugin new sink NAME, or source NAME, writes a plugin to start from, into the new folder
-agent-sink-NAME: it builds, carries events, and passes the conformance checks. Sources are in Go.
+agent plugin new sink NAME, or source NAME, writes a plugin to start from, into
+the new folder agent-sink-NAME: it builds, carries events, and passes the
+conformance checks. Sources are in Go.
 `
 
 func (p *Program) pluginNew(args []string) int {

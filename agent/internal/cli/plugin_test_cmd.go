@@ -22,14 +22,15 @@ import (
 )
 
 const pluginTestText = `
-agent plugin test PATH checks that a program keeps the contract of plugins, in whatever
-language it is written. It starts the program many times and kills it in the middle of
-its work. A sink is written to: name a destination that may hold events of the checks.
+agent plugin test PATH checks that a program keeps the contract of plugins, in
+whatever language it is written. It starts the program many times and kills it
+in the middle of its work. A sink is written to: name a destination that may
+hold events of the checks.
 
-  agent plugin test ./agent-sink-webhook -config sink.hcl -stored 'cat out.jsonl'
+  agent plugin test ./agent-sink-hello -config sink.hcl -stored 'cat out.jsonl'
 
-The file holds a block of the plugin's type with settings that work, alone or within a
-configuration. The env of its plugin block is given to the program.
+The file holds a block of the plugin's type with settings that work, alone or
+within a configuration. The env of its plugin block is given to the program.
 `
 
 func (p *Program) pluginTest(args []string) int {

@@ -16,29 +16,17 @@ import (
 )
 
 const quarantineText = `
-agent quarantine shows what rds_direct sinks keep aside with its reason: records that cannot be
-stored, and whole splits (objects, windows, files) that cannot be read. Nothing leaves the
-quarantine by itself.
+agent quarantine shows what rds_direct sinks keep aside with its reason: records
+that cannot be stored, and whole splits (objects, windows, files) that cannot be
+read. Nothing leaves the quarantine by itself.
 
-  agent quarantine list    -dsn DSN [-pipeline P] [-source T] [-kind record|split] [-since 7d] [-json]
+  agent quarantine list    -dsn DSN [-kind record|split] [-since 7d] [-json]
   agent quarantine show    -dsn DSN ID [-json | -raw]
-  agent quarantine retry   -dsn DSN ID... | all [-pipeline P] [-source T] [-kind K] [-since 7d]
-  agent quarantine discard -dsn DSN ID...
+  agent quarantine retry   -dsn DSN ID... | all   have the splits read again
+  agent quarantine discard -dsn DSN ID...         take out for good
 
-list and show connect as a member of the role inu_reader, retry and discard as the owner of the
-tables. The sink's own user may do neither. A password can also be in PGPASSWORD or ~/.pgpass.
-
-retry takes an entry, and whatever else is kept of the same split, out of the quarantine and the
-split out of the ledger, in one transaction: the next listing reads the whole split again, and what
-still cannot be stored comes back under the same ID. Rows that are stored stay as they are. If the
-source does not list the split any more, nothing reads it; the entries, with the bytes of records,
-are in the table released, and agent audit names the split until it is read, or the entries are
-discarded, which they can be from there too: so with a file that has been mended under the same
-name, whose new version is another split. Messages of a queue
-stay: the queue has them no more. Send what show -raw writes to the queue again, then discard.
-
-discard takes entries out for good, with the bytes of records. The table released says who did so
-and when, and agent audit goes on counting them as quarantined.
+list and show connect as a member of the role inu_reader, retry and discard as
+the owner of the tables. PGPASSWORD or ~/.pgpass may hold the password.
 `
 
 // quarantineFlags are the flags and words of agent quarantine.

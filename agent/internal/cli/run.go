@@ -25,14 +25,15 @@ import (
 const drainTimeout = 25 * time.Second
 
 const runText = `
-agent carries events from the sources to the sinks of each pipeline of a configuration.
+agent carries events from the sources to the sinks of each pipeline of a
+configuration.
 
-  agent -config agent.hcl                          until SIGTERM, which writes what was fetched
-  agent -config agent.hcl -mode once               everything visible, then exit
-  agent -config agent.hcl -mode once -since 24h -events ConsoleLogin,AssumeRole -dry-run
+  agent -config agent.hcl              until SIGTERM; writes what was fetched
+  agent -config agent.hcl -mode once   everything visible, then exit
+  agent -config agent.hcl -mode once -since 24h -events ConsoleLogin -dry-run
 
-Other commands: agent help lists them.
-Times are 2026-11-01, "2026-11-01 13:00", RFC 3339, or 24h and 7d ago; in UTC unless they say otherwise.
+Other commands: agent help lists them. Times are 2026-11-01, "2026-11-01 13:00",
+RFC 3339, or 24h and 7d ago; in UTC unless they say otherwise.
 `
 
 // runFlags are the flags of the service.

@@ -331,9 +331,10 @@ func (s *service) status() string {
 }
 
 const reloadText = `
-agent reload has the running service read its configuration again. Everything is checked
-first; a file with faults changes nothing. Only pipelines and plugins that differ start anew,
-at the boundary of objects; the others go on. systemctl reload inu-detector does the same.
+agent reload has the running service read its configuration again. Everything is
+checked first; a file with faults changes nothing. Only pipelines and plugins
+that differ start anew, at the boundary of objects; the others go on. systemctl
+reload inu-detector does the same.
 `
 
 // reload is the command.

@@ -16,11 +16,11 @@ import (
 )
 
 const statusText = `
-agent status tells how the running service is: what each pipeline read and stored, how far
-behind it is, what it waits for, and why it is degraded.
+agent status tells how the running service is: what each pipeline read and
+stored, how far behind it is, what it waits for, and why it is degraded.
 
-Exit code: 0 if all is well or it is still starting, 1 if it is degraded or does not run.
-With -watch it goes on until Ctrl-C; the code is that of the last look.
+Exit code: 0 if all is well or it is still starting, 1 if it is degraded or does
+not run. With -watch it goes on until Ctrl-C; the code is that of the last look.
 `
 
 // watchInterval is how often agent status -watch looks.

@@ -11,8 +11,9 @@ import (
 )
 
 const testText = `
-agent test runs the test blocks of a configuration: each gives the filter of a pipeline some
-records and says what it keeps. It needs neither network nor database.
+agent test runs the test blocks of a configuration: each gives the filter of a
+pipeline some records and says what it keeps. It needs neither network nor
+database.
 
   test "root logins are kept" {
     pipeline = "audit"

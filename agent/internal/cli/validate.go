@@ -8,9 +8,9 @@ import (
 )
 
 const validateText = `
-agent validate reads a configuration and prints everything that is wrong with it. It neither
-touches the network nor writes. A variable or credential that is not set is a warning,
-unless -strict; when the agent runs it is an error.
+agent validate reads a configuration and prints everything that is wrong with
+it. It neither touches the network nor writes. A variable or credential that is
+not set is a warning, unless -strict; when the agent runs it is an error.
 `
 
 func (p *Program) validate(args []string) int {

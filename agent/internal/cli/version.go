@@ -7,9 +7,9 @@ import (
 )
 
 const versionText = `
-agent version prints the version, the commit and the Go release that the agent was built from,
-and the modules in it, each with its version. go version -m agent tells the same, and make sbom
-writes it as a CycloneDX document.
+agent version prints the version, the commit and the Go release that the agent
+was built from, and the modules in it, each with its version. go version -m
+agent tells the same, and make sbom writes it as a CycloneDX document.
 `
 
 // build is what a binary was built from, as agent version -json prints it.
