@@ -38,7 +38,7 @@ func arrows() []may {
 		{"agent/internal/catalog", []string{"agent/internal/config", "sdk", "sdk/host", "sdk/plugin", "sdk/schema"}, "it starts plugins, and knows nothing of what they are started for"},
 		{"agent/internal/cli", []string{"agent/internal/...", "sdk", "sdk/schema", "sdk/sdktest/conformance"}, "commands hand over; plugins are processes to them too"},
 		{"agent/internal/database", []string{"sql"}, "it needs no more than the schema's version"},
-		{"agent/internal/migrate", []string{"sql"}, "it applies the schema and needs no more"},
+		{"agent/internal/migrate", []string{"agent/internal/database", "sql"}, "it applies the schema and needs no more than a connection"},
 		{"agent/internal/scaffold", []string{"sdk/python"}, "it copies files and needs no more"},
 		{"agent/internal/logging", []string{"agent/internal/plain"}, "a log knows nothing of what is logged"},
 		{"agent/internal/status", []string{"agent/internal/catalog", "agent/internal/pipeline", "agent/internal/plain"}, "it looks at what runs, and changes nothing"},

@@ -60,6 +60,11 @@ func TestEveryCommandOfTheDocumentsRunsAsItIsPrinted(t *testing.T) {
 			r.types(t, page, c)
 		}
 	}
+	// The database is on this machine, so that without a word nobody verifies it.
+	unknown := r.run(t, "quarantine", "list", "-dsn", r.db.DSN(r.db.Owner)+"&sslmode=verify-full&sslrootcert=")
+	if unknown.code != 1 || !strings.Contains(unknown.stderr, "PGSSLROOTCERT") {
+		t.Errorf("a certificate that nobody knows: %s", unknown)
+	}
 	for dir, needs := range map[string]string{"agent-sink-jsonl": "jq", "agent-sink-python": "/usr/bin/python3"} {
 		t.Run(dir, func(t *testing.T) { typesInExample(t, dir, needs) })
 	}
@@ -76,9 +81,9 @@ func TestNoPagePrintsCommandsThatNobodyRuns(t *testing.T) {
 		pages = append(pages, found...)
 	}
 	run := map[string]int{ // how many commands are run
-		"../README.md": 18, "docs/configuration.md": 1, "docs/filters.md": 2, "docs/operations.md": 10, "docs/reliability.md": 4,
+		"../README.md": 19, "docs/configuration.md": 1, "docs/filters.md": 2, "docs/operations.md": 10, "docs/reliability.md": 4,
 		"../examples/agent-sink-jsonl/README.md": 3, "../examples/agent-sink-python/README.md": 3,
-		"docs/README.ko.md": 18, // the same as in README.md, see below
+		"docs/README.ko.md": 19, // the same as in README.md, see below
 		"../sdk/README.md":  6,  // TestTheFirstSinkTakesFiveCommands
 	}
 	for _, page := range pages {
@@ -226,6 +231,8 @@ func (r *reader) types(t *testing.T, page, command string) {
 		if got := service.wait(); got.code != 0 {
 			t.Errorf("%s: %s: %s", page, command, got)
 		}
+	case strings.HasPrefix(command, "export "):
+		r.env = append(r.env, strings.TrimPrefix(here, "export "))
 	case strings.HasPrefix(command, "agent status"):
 		r.asks(t, page, here)
 	default:

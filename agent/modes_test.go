@@ -59,3 +59,13 @@ func TestAServiceIsNotRunWithAConfigurationThatItCanWrite(t *testing.T) {
 		t.Errorf("as a service that can replace the file: %s", got)
 	}
 }
+
+// Under systemd another start would end the same way: exit code 2 says so.
+func TestARunOfNothingIsAMistakeOfTheCommand(t *testing.T) {
+	s := emptySite(t, cluster, fileBlock, rdsBlock)
+	for _, args := range [][]string{{"-pipeline", "nothing"}, {"-source", "s3"}, {"-mode", "once", "-source", "s3"}} {
+		if got := s.run(t, args...); got.code != 2 || !strings.Contains(got.stderr, args[len(args)-1]) {
+			t.Errorf("%q: %s", args, got)
+		}
+	}
+}

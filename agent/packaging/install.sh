@@ -227,7 +227,7 @@ elif live; then
 	if ! systemctl is-active --quiet inu-detector.service; then
 		cat <<'TEXT'
 next: make the tables as the owner of the database, and start the service:
-  agent migrate -create-role -dsn 'postgres://OWNER@HOST:5432/DATABASE?sslmode=verify-full'
+  agent migrate -create-role -dsn 'postgres://OWNER@HOST:5432/DATABASE'
   systemctl start inu-detector
 TEXT
 	fi

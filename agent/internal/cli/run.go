@@ -136,6 +136,9 @@ func (p *Program) carry(cfg *config.Config, opts daemon.Options, s *service) int
 	d, err := daemon.New(cfg, p.catalog(opts.Log), opts)
 	if err != nil {
 		p.failf("%v", err)
+		if errors.As(err, new(daemon.NothingToRun)) {
+			return exitUsage
+		}
 		return exitFailed
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())

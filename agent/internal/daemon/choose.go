@@ -8,6 +8,12 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 )
 
+// NothingToRun is the error of New where the configuration and the options leave no
+// pipeline: another start would end the same way.
+type NothingToRun string
+
+func (n NothingToRun) Error() string { return string(n) }
+
 // choose returns the pipelines that run, with their enabled sources and sinks only.
 func choose(c *config.Config, o Options) ([]config.Pipeline, error) {
 	var chosen []config.Pipeline
@@ -32,9 +38,9 @@ func choose(c *config.Config, o Options) ([]config.Pipeline, error) {
 	case len(chosen) > 0:
 		return chosen, nil
 	case o.Pipeline != "" && !slices.Contains(names, o.Pipeline):
-		return nil, fmt.Errorf("there is no pipeline %q in %s, only %s", o.Pipeline, c.File, strings.Join(names, ", "))
+		return nil, NothingToRun(fmt.Sprintf("there is no pipeline %q in %s, only %s", o.Pipeline, c.File, strings.Join(names, ", ")))
 	case o.Source != "":
-		return nil, fmt.Errorf("no enabled source of type %q in the pipelines that would run", o.Source)
+		return nil, NothingToRun(fmt.Sprintf("no enabled source of type %q in the pipelines that would run", o.Source))
 	}
-	return nil, fmt.Errorf("%s has nothing to run: no pipeline with an enabled source and sink", c.File)
+	return nil, NothingToRun(c.File + " has nothing to run: no pipeline with an enabled source and sink")
 }

@@ -30,17 +30,15 @@ const selectVersion = `select public.schema_version()`
 // knows. Whoever calls it closes it. No error quotes the connection string, which may
 // hold a password.
 func Connect(ctx context.Context, dsn string) (_ *pgx.Conn, err error) {
-	config, err := pgx.ParseConfig(dsn)
+	config, err := Parse(dsn)
 	if err != nil {
-		return nil, errors.New("the connection string of -dsn is not valid: write postgres://user:password@host:5432/database, " +
-			"with special characters of the password percent-encoded")
+		return nil, err
 	}
-	config.ConnectTimeout = connectTimeout
 	// Statements without a name: poolers in transaction mode mix up named ones.
 	config.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
-	conn, err := pgx.ConnectConfig(ctx, config)
+	conn, err := Dial(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("connect to the database: %w", err)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -56,6 +54,16 @@ func Connect(ctx context.Context, dsn string) (_ *pgx.Conn, err error) {
 		return nil, fmt.Errorf("the schema of database %q is at version %d, this program needs %d: run agent migrate", config.Database, version, sql.Version)
 	case version > sql.Version:
 		return nil, fmt.Errorf("the schema of database %q is at version %d, this program knows %d: upgrade the agent", config.Database, version, sql.Version)
+	}
+	return conn, nil
+}
+
+// Dial connects with what Parse made, and says what to do where TLS stands in the way.
+func Dial(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
+	config.ConnectTimeout = connectTimeout
+	conn, err := pgx.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, explainTLS(fmt.Errorf("connect to the database: %w", err))
 	}
 	return conn, nil
 }

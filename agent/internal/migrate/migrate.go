@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -16,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	tern "github.com/jackc/tern/v2/migrate"
 
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/database"
 	"github.com/s-developer-team-inu/inu-logsmith/sql"
 )
 
@@ -102,22 +102,16 @@ func Run(ctx context.Context, opts Options) error {
 // connect keeps the connection string out of every error: it may hold a password,
 // and what a parser says of a broken one may quote it.
 func connect(ctx context.Context, opts Options) (*pgx.Conn, error) {
-	config, err := pgx.ParseConfig(opts.DSN)
-	if err != nil || strings.Contains(config.Host, "@") { // the rest of a password with a bare @
-		return nil, errors.New("the owner's connection string is not valid: write postgres://user:password@host:5432/database, " +
-			"with special characters of the password percent-encoded")
+	config, err := database.Parse(opts.DSN)
+	if err != nil {
+		return nil, err
 	}
-	config.ConnectTimeout = 10 * time.Second
 	config.OnNotice = func(_ *pgconn.PgConn, notice *pgconn.Notice) {
 		if notice.SeverityUnlocalized == "WARNING" {
 			opts.Report("PostgreSQL warns: " + notice.Message)
 		}
 	}
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("connect as the owner: %w", err)
-	}
-	return conn, nil
+	return database.Dial(ctx, config)
 }
 
 // checkDatabase keeps a connection string from leading the migration elsewhere than

@@ -10,11 +10,13 @@ import (
 )
 
 // Waits between tries: errors that pass by themselves are tried again soon, those
-// that wait for somebody to act slowly.
+// that wait for somebody to act slowly. maxWait is what a database that comes back
+// waits at most for its first event.
 const (
 	minWait       = 200 * time.Millisecond
+	maxWait       = 8 * time.Second
 	minDeniedWait = 2 * time.Second
-	maxWait       = 30 * time.Second
+	maxDeniedWait = 30 * time.Second
 )
 
 // patience is how long, and how often, a run with Once tries to read something
@@ -45,11 +47,11 @@ func (t *tries) exhausted() bool {
 
 // pause waits before the next try, with jitter; it returns ctx's cause if that ends.
 func (t *tries) pause(ctx context.Context, err error) error {
-	wait := minWait
+	wait, most := minWait, maxWait
 	if sdk.IsDenied(err) {
-		wait = minDeniedWait
+		wait, most = minDeniedWait, maxDeniedWait
 	}
-	wait = min(wait<<min(t.n-1, 10), maxWait)
+	wait = min(wait<<min(t.n-1, 10), most)
 	select {
 	case <-time.After(wait/2 + rand.N(wait/2)):
 		return nil
