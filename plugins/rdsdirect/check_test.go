@@ -49,7 +49,7 @@ func TestCheckSaysWhatIsWrong(t *testing.T) {
 	}{
 		{
 			name: "a server that is not there", change: func(s *Settings) { s.Port = 1 },
-			subject: "connect", state: sdk.CheckFailed, says: "connection refused",
+			subject: "connect", state: sdk.CheckFailed, says: "connect to 127.0.0.1:1: connect: connection refused",
 		},
 		{
 			name: "a wrong password", change: func(s *Settings) { s.Password = "canary" },

@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -123,10 +124,18 @@ func (s *Sink) sentence(pg *pgconn.PgError) string {
 	return ""
 }
 
-// connectCause is why a connection could not be made, without the settings and the
-// address that pgx puts in front.
+// connectCause is why a connection could not be made, without the settings and, where
+// there was one address alone, without that address, which pgx and package net put in front.
 func connectCause(connect *pgconn.ConnectError) error {
 	cause := connect.Unwrap()
+	if all, ok := cause.(interface{ Unwrap() []error }); ok && len(all.Unwrap()) == 1 {
+		cause = all.Unwrap()[0]
+	} else if ok {
+		return cause
+	}
+	if dial := new(net.OpError); errors.As(cause, &dial) && dial.Op == "dial" {
+		return dial.Err
+	}
 	if inner := errors.Unwrap(cause); inner != nil {
 		return inner
 	}
