@@ -78,15 +78,20 @@ func (p *Program) run(args []string) int {
 	if o.dryRun {
 		opts.DryRun = p.Stdout
 	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		// The queued events, as much again for garbage, and the program itself.
-		debug.SetMemoryLimit(2*cfg.Agent.MemoryLimit + 24<<20)
-	}
+	limitMemory(cfg.Agent)
 	var s *service
 	if !opts.Once {
 		s = &service{p: p, flags: o.configFlags, log: opts.Log, level: &level, before: before}
 	}
 	return p.carry(cfg, opts, s)
+}
+
+// limitMemory has the collector keep to the queued events, as much again for garbage, and
+// the program itself.
+func limitMemory(agent config.Agent) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(2*agent.MemoryLimit + 24<<20)
+	}
 }
 
 // options turns the flags into what runs.

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -37,6 +38,8 @@ type service struct {
 	notifier *notify.Notifier
 
 	reloading sync.Mutex // held during a reload
+	site      *status.Site
+	listening string // where site listens, or was to
 
 	mu    sync.Mutex
 	phase phase
@@ -77,7 +80,7 @@ func (s *service) serve(d *daemon.Daemon, cfg *config.Config) (end func()) {
 	var running sync.WaitGroup
 	s.monitor = status.New(d, status.Options{Version: agentVersion(), Config: cfg.File, Log: s.log})
 	server := s.listen(cfg)
-	site := s.site(ctx, cfg.Agent.HTTPListen)
+	_ = s.show(cfg.Agent.HTTPListen) // it logs why
 	running.Go(func() { s.monitor.Run(ctx) })
 	running.Go(func() { s.announce(ctx) })
 	running.Go(func() {
@@ -102,10 +105,12 @@ func (s *service) serve(d *daemon.Daemon, cfg *config.Config) (end func()) {
 		if server != nil {
 			server.Close(last)
 		}
-		if site != nil {
-			site.Close(last)
-		}
 		running.Wait()
+		s.reloading.Lock() // one that was under way ends with the daemon
+		defer s.reloading.Unlock()
+		if s.site != nil {
+			s.site.Close(last)
+		}
 		signal.Stop(s.hangups)
 	}
 }
@@ -168,18 +173,27 @@ func (s *service) listen(cfg *config.Config) *control.Server {
 	return server
 }
 
-// site serves the status page and the metrics, if the configuration asks for it. Events are
-// carried without it too, so a port that is taken is told and no more.
-func (s *service) site(ctx context.Context, address string) *status.Site {
+// show serves the status page and the metrics at an address, and nowhere if that is empty.
+// Events are carried without it too, so an address that cannot be used is told and no more.
+func (s *service) show(address string) error {
+	if address == s.listening && (s.site != nil || address == "") {
+		return nil
+	}
+	if s.site != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		s.site.Close(ctx) // first: another address may have the same port
+		s.site = nil
+	}
+	s.listening = address
 	if address == "" {
 		return nil
 	}
-	site, err := s.monitor.Serve(ctx, address)
-	if err != nil {
+	var err error
+	if s.site, err = s.monitor.Serve(context.Background(), address); err != nil {
 		s.log.Error("status page and metrics are not served", "err", err)
-		return nil
 	}
-	return site
+	return err
 }
 
 // answer sends v as JSON.
@@ -206,9 +220,12 @@ func (s *service) reload(ctx context.Context, sender string) reloadAnswer {
 	}
 	s.notifier.Reloading()
 	a := s.takeOver(context.WithoutCancel(ctx))
-	if a.Code == exitOK {
+	switch {
+	case a.Code == exitOK:
 		s.log.Info("configuration taken over", "asked by", sender, "changes", a.Changes)
-	} else {
+	case a.Changes != "":
+		s.log.Error("configuration taken over but for one thing", "asked by", sender, "changes", a.Changes, "err", a.Err)
+	default:
 		s.log.Error("configuration not taken over, the agent goes on with the one before", "asked by", sender, "err", a.Err)
 	}
 	if s.enter(phaseRunning, phaseReloading) {
@@ -247,10 +264,17 @@ func (s *service) takeOver(ctx context.Context) (a reloadAnswer) {
 	if err != nil {
 		setEnvironment(old, nil)
 		a.Err, a.Code = "nothing was changed: "+err.Error(), exitFailed
+		if errors.As(err, new(daemon.NothingToRun)) {
+			a.Code = exitUsage
+		}
 		return a
 	}
 	s.level.Set(cfg.Agent.LogLevel)
+	limitMemory(cfg.Agent)
 	a.Changes = changes.String()
+	if err := s.show(cfg.Agent.HTTPListen); err != nil {
+		a.Err, a.Code = "all but the status page was taken over: "+err.Error(), exitFailed
+	}
 	return a
 }
 
