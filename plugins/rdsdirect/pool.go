@@ -25,7 +25,7 @@ func poolConfig(s Settings) (*pgxpool.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connection settings of %s: %w", s.address(), withoutConnString(err))
 	}
-	config.MaxConns = int32(s.Writers) + 1 // one for Done beside the writers
+	config.MaxConns = int32(newWriters(s.Writers).most) + 1 // one for Done beside the writers
 	config.MinConns = 0
 	config.MaxConnLifetime = maxConnLifetime
 	config.MaxConnLifetimeJitter = maxConnJitter

@@ -96,6 +96,10 @@ func TestOpenConnectsToNothingAndWritersAreItsParallelism(t *testing.T) {
 	if got := sink.Parallel(); got != 7 {
 		t.Errorf("Parallel = %d, want 7", got)
 	}
+	s.Writers = 0
+	if got := openSink(t, s).Parallel(); got != mostWriters+1 {
+		t.Errorf("Parallel = %d, want %d: as many as can write, and one that waits", got, mostWriters+1)
+	}
 	if got := sink.pool.Stat().NewConnsCount(); got != 0 {
 		t.Errorf("connections tried = %d, want none", got)
 	}

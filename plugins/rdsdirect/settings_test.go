@@ -63,7 +63,7 @@ func TestTheSettingsAreASchema(t *testing.T) {
 	}
 	want := Settings{
 		Host: "db", Port: 5432, Database: "postgres", User: "postgres", Auth: "password", SSLMode: "verify-full",
-		GroupID: testGroup.String(), SourceProduct: "cloudtrail", Writers: 4,
+		GroupID: testGroup.String(), SourceProduct: "cloudtrail",
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Settings{})); diff != "" {
 		t.Errorf("defaults (-want +got):\n%s", diff)

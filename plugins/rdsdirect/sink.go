@@ -31,6 +31,7 @@ type Sink struct {
 	pool     *pgxpool.Pool
 	login    login
 	known    knownSchema
+	writers  *writers
 }
 
 var (
@@ -60,7 +61,7 @@ func Open(ctx context.Context, s Settings) (sdk.Sink, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make connection pool: %w", err)
 	}
-	return &Sink{settings: s, group: group, pool: pool, login: login}, nil
+	return &Sink{settings: s, group: group, pool: pool, login: login, writers: newWriters(s.Writers)}, nil
 }
 
 // Write stores the batch in one transaction. If the outcome of the COMMIT is unknown,
@@ -69,7 +70,17 @@ func Open(ctx context.Context, s Settings) (sdk.Sink, error) {
 //
 // The result rejects events whose record is not a JSON object; they are in the
 // quarantine. An error is [sdk.Invalid] if the server refused the data of an event.
-func (s *Sink) Write(ctx context.Context, b sdk.Batch) (sdk.Result, error) {
+func (s *Sink) Write(ctx context.Context, b sdk.Batch) (result sdk.Result, err error) {
+	if err := s.writers.acquire(ctx); err != nil {
+		return sdk.Result{}, err
+	}
+	defer func() {
+		if err != nil {
+			s.writers.release(0)
+			return
+		}
+		s.writers.release(len(b.Events))
+	}()
 	w, err := newWrite(s.group, b)
 	if err != nil {
 		return sdk.Result{}, err
@@ -98,8 +109,8 @@ func (s *Sink) Done(ctx context.Context, q sdk.DoneQuery) ([]sdk.SplitState, err
 	return states, err
 }
 
-// Parallel is the setting writers.
-func (s *Sink) Parallel() int { return s.settings.Writers }
+// Parallel is how many batches the sink takes at once.
+func (s *Sink) Parallel() int { return s.writers.atOnce() }
 
 // Close waits for calls under way and closes the connections.
 func (s *Sink) Close() error {

@@ -1,0 +1,153 @@
+package rdsdirect
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A modelled server has processors, each of which works on one batch at a time, and is some
+// way off.
+type modelled struct {
+	away, work time.Duration
+	processors chan struct{}
+}
+
+// write is one batch, with a fifth of noise.
+func (m modelled) write() {
+	pass(m.away)
+	m.processors <- struct{}{}
+	pass(m.work*9/10 + rand.N(m.work/5))
+	<-m.processors
+}
+
+// pass lets a bubble's time pass. A channel of a timer would do, but under the race detector
+// Go 1.26 crashes over it in a bubble.
+func pass(d time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	<-ctx.Done()
+}
+
+// limitsWith runs batches through writers, more than they let pass, and returns the mean
+// limit in the second half of the time.
+func limitsWith(t *testing.T, w *writers, m modelled) (mean float64) {
+	t.Helper()
+	const runs = 4 * time.Minute
+	ctx, cancel := context.WithTimeout(t.Context(), runs)
+	defer cancel()
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	seen, sum := 0, 0
+	begin := time.Now()
+	for range w.atOnce() {
+		all.Go(func() {
+			for ctx.Err() == nil && w.acquire(ctx) == nil {
+				m.write()
+				if time.Since(begin) > runs/2 {
+					mu.Lock()
+					w.mu.Lock()
+					seen, sum = seen+1, sum+w.limit
+					w.mu.Unlock()
+					mu.Unlock()
+				}
+				w.release(1000)
+			}
+		})
+	}
+	all.Wait()
+	return float64(sum) / float64(seen)
+}
+
+func TestTheNumberOfWritersFollowsTheServer(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		fixed       int
+		away, work  time.Duration
+		processors  int
+		least, most float64
+	}{
+		{"two processors on this machine", 0, 0, 50 * time.Millisecond, 2, 2, 4},
+		{"one processor", 0, 0, 50 * time.Millisecond, 1, 2, 4},
+		{"many processors", 0, 0, 50 * time.Millisecond, 32, 6.5, 8},
+		{"two processors 100 ms away", 0, 100 * time.Millisecond, 25 * time.Millisecond, 2, 6, 8},
+		{"a fixed number", 3, 0, 50 * time.Millisecond, 32, 3, 3},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got := limitsWith(t, newWriters(tc.fixed), modelled{tc.away, tc.work, make(chan struct{}, tc.processors)})
+				if got < tc.least || got > tc.most {
+					t.Errorf("%.1f writers, want %.1f to %.1f", got, tc.least, tc.most)
+				}
+				t.Logf("%.1f writers", got)
+			})
+		})
+	}
+}
+
+func TestAWriterThatGivesUpLeavesItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWriters(1)
+		if err := w.acquire(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		gone := errors.New("gone")
+		ctx, cancel := context.WithCancelCause(t.Context())
+		given := make(chan error)
+		go func() { given <- w.acquire(ctx) }()
+		synctest.Wait()
+		cancel(gone)
+		if err := <-given; !errors.Is(err, gone) {
+			t.Errorf("acquire = %v, want %v", err, gone)
+		}
+		next := make(chan error)
+		go func() { next <- w.acquire(t.Context()) }()
+		synctest.Wait()
+		w.release(1)
+		if err := <-next; err != nil {
+			t.Errorf("acquire = %v", err)
+		}
+		w.release(1)
+		if w.busy != 0 || len(w.queue) != 0 {
+			t.Errorf("%d turns are out, %d wait", w.busy, len(w.queue))
+		}
+	})
+}
+
+// However turns are taken, given up and returned, no more are out than there are writers,
+// and none is lost.
+func TestTurnsAreNeitherLostNorDoubled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWriters(0)
+		var mu sync.Mutex
+		out, worst := 0, 0
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				for range 200 {
+					ctx, cancel := context.WithTimeout(t.Context(), rand.N(30*time.Millisecond))
+					if w.acquire(ctx) == nil {
+						mu.Lock()
+						out++
+						worst = max(worst, out)
+						mu.Unlock()
+						pass(rand.N(20 * time.Millisecond))
+						mu.Lock()
+						out--
+						mu.Unlock()
+						w.release(rand.IntN(3))
+					}
+					cancel()
+				}
+			})
+		}
+		all.Wait()
+		if worst > mostWriters || w.busy != 0 || len(w.queue) != 0 {
+			t.Errorf("%d turns at once; %d are out, %d wait", worst, w.busy, len(w.queue))
+		}
+	})
+}
