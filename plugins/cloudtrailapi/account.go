@@ -27,6 +27,9 @@ const enabledFor = time.Hour
 // anyRegion is asked where the Region does not matter and none is configured.
 const anyRegion = "us-east-1"
 
+// standInAccount is the account of a stand-in for AWS that knows LookupEvents alone.
+const standInAccount = "000000000000"
+
 func retryer() aws.Retryer { return retry.NewStandard() }
 
 // accountID is the account whose history the credentials read. Many credentials tell;
@@ -47,7 +50,12 @@ func (s *Source) accountID(ctx context.Context) (string, error) {
 	}
 	id := creds.AccountID
 	if id == "" {
-		if id, err = s.callerAccount(ctx); err != nil {
+		id, err = s.callerAccount(ctx)
+		switch {
+		case err == nil:
+		case s.standInURL() != nil && notUnderstood(err):
+			id = standInAccount
+		default:
 			return "", fmt.Errorf("find the account of the credentials: %w", err)
 		}
 	}
@@ -92,9 +100,16 @@ func (s *Source) callerAccount(ctx context.Context) (string, error) {
 	}
 	id := aws.ToString(out.Account)
 	if id == "" || strings.Contains(id, "/") {
-		return "", fmt.Errorf("AWS STS says that the account is %q", id)
+		return "", unknownAccount(id)
 	}
 	return id, nil
+}
+
+// unknownAccount is what AWS STS said where it named no account.
+type unknownAccount string
+
+func (u unknownAccount) Error() string {
+	return fmt.Sprintf("AWS STS says that the account is %q", string(u))
 }
 
 // home is a Region to ask about the account.

@@ -1,7 +1,9 @@
 package cloudtrailapi
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -207,6 +209,65 @@ func (c counting) Do(r *http.Request) (*http.Response, error) {
 		*c.sts++
 	}
 	return c.Client.Do(r)
+}
+
+// answering answers questions to AWS STS in one way.
+type answering struct {
+	lookuptest.Client
+	status int
+	body   string
+}
+
+func (c answering) Do(r *http.Request) (*http.Response, error) {
+	if !strings.Contains(r.Header.Get("Authorization"), "/sts/") {
+		return c.Client.Do(r)
+	}
+	w := httptest.NewRecorder()
+	w.WriteHeader(c.status)
+	_, _ = w.WriteString(c.body)
+	return w.Result(), nil
+}
+
+// A server for tests may know LookupEvents alone. AWS itself always knows who asks.
+func TestAStandInNeedNotKnowTheAccount(t *testing.T) {
+	const standIn = "http://127.0.0.1:4566"
+	refusal := func(code string) string {
+		return "<ErrorResponse><Error><Code>" + code + "</Code><Message>no</Message></Error></ErrorResponse>"
+	}
+	for _, tc := range []struct {
+		endpoint string
+		status   int
+		body     string
+		known    bool
+	}{
+		{standIn, 400, "", true},
+		{standIn, 400, `{"__type":"UnknownOperationException"}`, true},
+		{standIn, 404, "not found", true},
+		{standIn, 405, "", true},
+		{standIn, 501, "", true},
+		{standIn, 200, `{"Events":[]}`, true},
+		{standIn, 403, refusal("AccessDenied"), false},
+		{standIn, 403, refusal("InvalidClientTokenId"), false},
+		{standIn, 400, refusal("Throttling"), false},
+		{standIn, 500, "", false},
+		{standIn, 503, "", false},
+		{"https://vpce-0a1b2c.cloudtrail.ap-northeast-2.vpce.amazonaws.com", 404, "", false},
+	} {
+		t.Run(fmt.Sprintf("%s %d %s", tc.endpoint, tc.status, tc.body), func(t *testing.T) {
+			afterTwoDays(t, func(t *testing.T) {
+				settings := inSeoul()
+				settings.Endpoint = tc.endpoint
+				client := answering{lookuptest.Client{Service: lookuptest.New(lookuptest.Options{})}, tc.status, tc.body}
+				splits, err := discover(t, sourceOver(t, client, settings, t.TempDir()), sdk.TimeRange{})
+				switch {
+				case !tc.known && (err == nil || !strings.Contains(err.Error(), "find the account of the credentials")):
+					t.Errorf("Discover = %v, want an error that names the account", err)
+				case tc.known && (err != nil || !strings.HasPrefix(splits[0].ID, "000000000000/")):
+					t.Errorf("Discover = %v, want splits of the account of stand-ins", err)
+				}
+			})
+		})
+	}
 }
 
 func TestARoleIsAssumed(t *testing.T) {

@@ -42,6 +42,14 @@ func refused(err error) bool {
 	return false
 }
 
+// notUnderstood reports whether the server that was asked does not know the question:
+// another try would end the same way, and nothing was said about the credentials.
+func notUnderstood(err error) bool {
+	answered := errors.As(err, new(*smithyhttp.ResponseError)) || errors.As(err, new(*smithy.DeserializationError)) ||
+		errors.As(err, new(unknownAccount))
+	return answered && !passing(err) && !throttled(err) && !sdk.IsDenied(err)
+}
+
 // classify says what an error of an API means and how to mend it. need is the
 // permission that the request asks for.
 //
