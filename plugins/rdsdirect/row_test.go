@@ -160,6 +160,7 @@ func BenchmarkMakeRow(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
 
 const typicalID = "0c7d6a1e-6f0b-4f3a-9d57-2f6b6c1a9e01"

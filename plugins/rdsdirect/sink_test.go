@@ -65,6 +65,8 @@ func TestASinkThatCannotMakeSenseOfItsGroupDoesNotOpen(t *testing.T) {
 func BenchmarkWrite(b *testing.B) {
 	const size = 1000
 	sink := newDatabase(b, cluster).newSink(b)
+	b.SetBytes(int64(size * len(typicalRecord)))
+	b.ReportAllocs()
 	for n := 0; b.Loop(); n++ {
 		events := make([]sdk.Event, size)
 		for i := range events {

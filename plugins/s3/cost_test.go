@@ -290,3 +290,27 @@ func lookBack(n int) time.Duration {
 	}
 	return 6 * time.Hour
 }
+
+// BenchmarkDiscover lists a stream of 5,000 objects over HTTP, once an iteration. Its events
+// are those of objects that hold 200 each.
+func BenchmarkDiscover(b *testing.B) {
+	srv := serve(b)
+	const count, perObject = 5000, 200
+	for i := range count {
+		put(b, srv, fmt.Sprintf("%sCloudTrail/us-east-1/2026/11/01/111122223333_CloudTrail_us-east-1_20261101T1200Z_%016d.json.gz", acct, i), []byte(two))
+	}
+	src := source(b, srv, Settings{Prefix: acct + "CloudTrail/us-east-1/"})
+	b.ReportAllocs()
+	keys := 0
+	for b.Loop() {
+		err := src.Discover(b.Context(), sdk.TimeRange{}, func(page []sdk.Split) error {
+			keys += len(page)
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(keys)/b.Elapsed().Seconds(), "keys/s")
+	b.ReportMetric(float64(keys)*perObject/b.Elapsed().Seconds(), "events/s")
+}

@@ -26,7 +26,7 @@ const bucket = "trail"
 
 // serve starts a server, and keeps the configuration of whoever runs the tests out
 // of them.
-func serve(t *testing.T) *s3test.Server {
+func serve(t testing.TB) *s3test.Server {
 	t.Helper()
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -47,7 +47,7 @@ func serve(t *testing.T) *s3test.Server {
 	return srv
 }
 
-func bareEnvironment(t *testing.T) {
+func bareEnvironment(t testing.TB) {
 	t.Helper()
 	none := filepath.Join(t.TempDir(), "none")
 	for name, value := range map[string]string{
@@ -67,7 +67,7 @@ func quick() pace {
 	return p
 }
 
-func source(t *testing.T, srv *s3test.Server, s Settings) *Source {
+func source(t testing.TB, srv *s3test.Server, s Settings) *Source {
 	t.Helper()
 	if s.Bucket == "" {
 		s.Bucket = bucket
@@ -80,7 +80,7 @@ func source(t *testing.T, srv *s3test.Server, s Settings) *Source {
 	return src
 }
 
-func put(t *testing.T, srv *s3test.Server, key string, body []byte) {
+func put(t testing.TB, srv *s3test.Server, key string, body []byte) {
 	t.Helper()
 	if err := srv.Put(bucket, key, body); err != nil {
 		t.Fatal(err)
