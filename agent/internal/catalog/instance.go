@@ -55,6 +55,7 @@ type instance struct {
 	cancel context.CancelCauseFunc
 	drains chan context.Context // how long the last Close may take, from stop to watch
 	ended  chan struct{}
+	opened bool // some process did; run's alone
 
 	mu       sync.Mutex
 	running  *running      // nil between processes
@@ -123,6 +124,10 @@ func (i *instance) open(ctx context.Context) (_ *running, err error) {
 	}
 	p, err := cmd.start(i.log)
 	if err != nil {
+		if i.opened {
+			// It has been a plugin, so it was killed while it started: that passes.
+			err = sdk.Retry(err)
+		}
 		return nil, err
 	}
 	i.mu.Lock()
@@ -143,6 +148,7 @@ func (i *instance) open(ctx context.Context) (_ *running, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("open plugin: %w", err)
 	}
+	i.opened = true
 	return &running{Process: p, Opened: opened, hangs: make(chan struct{}, 1)}, nil
 }
 

@@ -43,6 +43,39 @@ func TestAPinnedPluginComesBackAfterACrash(t *testing.T) {
 	}
 }
 
+// Whoever ends a run at what somebody has to mend would end it at this.
+func TestAPluginThatIsKilledWhileItStartsAgainNeedsNobody(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	doomed := filepath.Join(t.TempDir(), "doomed") // the next start, while it is not empty
+	path := filepath.Join(t.TempDir(), "agent-sink-webhook")
+	script(t, path, fmt.Sprintf("if [ -s '%s' ]; then : >'%[1]s'; kill -9 $$; fi\nexec '%s' external sink webhook", doomed, self))
+	c := open(t, nil, pinned(t, "webhook", path))
+	s := sink(t, c, "webhook", "good")
+	again(t, s)
+	if err := os.WriteFile(doomed, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kill(t, c)
+	until(t, "noticed", func() bool { return c.States()[0].Crashes > 0 })
+	failed := 0
+	until(t, "written", func() bool {
+		err := write(t, s)
+		if sdk.IsDenied(err) {
+			t.Errorf("Write = %v, which waits for somebody", err)
+		}
+		if err != nil {
+			failed++
+		}
+		return err == nil
+	})
+	if left, err := os.ReadFile(doomed); err != nil || len(left) > 0 || failed == 0 || c.States()[0].Crashes != 2 {
+		t.Errorf("the second start was not killed: %q, %v, %d failures, state %+v", left, err, failed, c.States()[0])
+	}
+}
+
 func TestAPluginThatCrashesAgainAndAgainIsDegraded(t *testing.T) {
 	var log syncBuffer
 	c := open(t, slog.New(slog.NewTextHandler(&log, nil)))
