@@ -93,6 +93,9 @@ func TestTheFirstSinkTakesFiveCommands(t *testing.T) {
 	if ids := a.stored(t, "agent-sink-hello/hello.jsonl"); len(ids) != 2 {
 		t.Errorf("stored %q, want two events", ids)
 	}
+	// And the checks of the contract, as they are printed for any language.
+	kit := blockAfter(t, "../sdk/README.md", "`-stored` prints what the destination holds, a record or an event's ID on each line.", "sh")
+	a.types(t, "cd agent-sink-hello", `echo 'sink "hello" { path = "test.jsonl" }' >sink.hcl`, kit)
 }
 
 func TestAWholeSinkHasTwentyFiveLines(t *testing.T) {
