@@ -13,7 +13,7 @@ var Files embed.FS
 
 // Version is the number of the last migration, which the SQL function
 // schema_version() answers once all of Files are applied.
-const Version = 4
+const Version = 5
 
 // VersionTable is where the number of the last applied migration is kept.
 const VersionTable = "public.inu_logsmith_version"

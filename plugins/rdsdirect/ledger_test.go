@@ -30,13 +30,20 @@ func TestDoneKnowsWhatWasReadUnderWhichFilter(t *testing.T) {
 	mustWrite(t, sink, b)
 
 	asked := []string{"part", "whole", "gone\x00", "local", "never", "part"}
-	want := []sdk.SplitState{sdk.SplitDone, sdk.SplitDone, sdk.SplitDone, sdk.SplitNew, sdk.SplitNew, sdk.SplitDone}
+	want := []sdk.SplitState{sdk.SplitDone, sdk.SplitDone, sdk.SplitNew, sdk.SplitNew, sdk.SplitNew, sdk.SplitDone}
 	if diff := cmp.Diff(want, done(t, sink, "narrow", asked...)); diff != "" {
 		t.Errorf("under the same filter (-want +got):\n%s", diff)
 	}
-	want = []sdk.SplitState{sdk.SplitFiltered, sdk.SplitDone, sdk.SplitDone, sdk.SplitNew, sdk.SplitNew, sdk.SplitFiltered}
+	want = []sdk.SplitState{sdk.SplitFiltered, sdk.SplitDone, sdk.SplitNew, sdk.SplitNew, sdk.SplitNew, sdk.SplitFiltered}
 	if diff := cmp.Diff(want, done(t, sink, "wide", asked...)); diff != "" {
 		t.Errorf("under a wider filter (-want +got):\n%s", diff)
+	}
+
+	// What was gone and is listed again is read, and done then.
+	b.Completed = []sdk.Completion{{Source: "s3", Split: sdk.Split{ID: "gone\x00"}, Filter: "narrow", Status: sdk.StatusStored, Read: 1, Duplicate: 1}}
+	mustWrite(t, sink, b)
+	if diff := cmp.Diff([]sdk.SplitState{sdk.SplitDone}, done(t, sink, "narrow", "gone\x00")); diff != "" {
+		t.Errorf("gone, and read since (-want +got):\n%s", diff)
 	}
 
 	b.Completed = []sdk.Completion{{Source: "s3", Split: sdk.Split{ID: "part"}, Filter: "wide", Status: sdk.StatusStored, Read: 2, Stored: 1, Duplicate: 1}}

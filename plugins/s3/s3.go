@@ -118,6 +118,8 @@ func (s *Source) get(ctx context.Context, key, etag, version string, offset int6
 		p.size = offset + *out.ContentLength
 	}
 	switch {
+	case unquoteETag(out.ETag) == "":
+		err = errors.New("the answer has no ETag, so that it is not one of S3's: look for a proxy in between")
 	case unquoteETag(out.ETag) != etag:
 		// Not every S3-compatible server heeds If-Match.
 		err = errReplaced()

@@ -202,7 +202,7 @@ func TestWhatDoesNotAddUpIsFound(t *testing.T) {
 				s.done(t, reading{split: "back", status: "gone"})
 				s.exec(t, `update ledger set reason = 'NoSuchKey' where split = 'back'`)
 			},
-			want: []string{"gone back: listed, but recorded as gone, so nothing will read it: NoSuchKey"},
+			want: []string{"gone back: listed, but it was gone when it was to be read; the next run tries it again: NoSuchKey"},
 		},
 	}
 	for _, tc := range tests {

@@ -138,7 +138,7 @@ func (a *auditor) count(l *Listing, state, reason, split string) {
 		finding.Kind, finding.Detail = Refiltered, "read only under another filter, which left events out; the next run reads it again"
 	case stateGone:
 		l.Gone++
-		finding.Kind, finding.Detail = Gone, "listed, but recorded as gone, so nothing will read it: "+reason
+		finding.Kind, finding.Detail = Gone, "listed, but it was gone when it was to be read; the next run tries it again: "+reason
 	}
 	a.found(finding)
 }

@@ -43,7 +43,11 @@ func newEntry(pipeline, sink string, c sdk.Completion) entry {
 }
 
 func (e entry) key() []byte {
-	return appendPart(splitKey(e.Pipeline, e.Sink, e.Source, e.Split), e.Filter)
+	key := appendPart(splitKey(e.Pipeline, e.Sink, e.Source, e.Split), e.Filter)
+	if e.Status == sdk.StatusGone {
+		key = appendPart(key, string(e.Status)) // a later reading has an entry of its own
+	}
+	return key
 }
 
 // A record is one that was kept aside with its reason.
@@ -106,6 +110,9 @@ func stateOf(cursor *bolt.Cursor, prefix []byte, filter string) (sdk.SplitState,
 		var e entry
 		if err := unseal(key, value, &e); err != nil {
 			return 0, err
+		}
+		if e.Status == sdk.StatusGone {
+			continue // it was not there then; that it is asked for says that it is there again
 		}
 		if e.Filtered == 0 || e.Filter == filter {
 			return sdk.SplitDone, nil

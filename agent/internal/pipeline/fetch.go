@@ -12,13 +12,17 @@ import (
 // eventOverhead is about what an event costs in memory beyond its raw bytes.
 const eventOverhead = 256
 
+// goneTries is how often a split is tried again that is said to be gone: a proxy may say
+// so in passing, or a file system that is away for a moment.
+const goneTries = 3
+
 // fetch reads one split to its end, trying again while that fails. ctx ends the
 // reading, alive what has been read.
 func (p *Pipeline) fetch(ctx, alive context.Context, t *task) {
 	p.observed.moved(t, stageFetching)
 	var tr tries
 	for {
-		err := p.attempt(ctx, alive, t)
+		err := p.attempt(ctx, alive, t, tr.n >= goneTries)
 		if err == nil {
 			return // the lanes have it now, and release it when it is durable
 		}
@@ -43,8 +47,9 @@ func (p *Pipeline) givesUp(t tries, err error) bool {
 }
 
 // attempt reads the split once. Only a reading that came to its end, or to an error
-// that is final for the split, is handed over as complete.
-func (p *Pipeline) attempt(ctx, alive context.Context, t *task) error {
+// that is final for the split, is handed over as complete; that the split is gone is
+// final if goneCounts says so, or if a part of it was read before.
+func (p *Pipeline) attempt(ctx, alive context.Context, t *task, goneCounts bool) error {
 	a := newAttempt(t)
 	r := &reading{p: p, attempt: a}
 	if err := r.reserve(ctx); err != nil {
@@ -53,7 +58,7 @@ func (p *Pipeline) attempt(ctx, alive context.Context, t *task) error {
 	err := t.source.Plugin.Fetch(ctx, t.split, func(events []sdk.Event) error { return r.take(ctx, events) })
 	switch {
 	case err == nil:
-	case ctx.Err() != nil || (!sdk.IsInvalid(err) && !sdk.IsGone(err)):
+	case ctx.Err() != nil || (!sdk.IsInvalid(err) && !(sdk.IsGone(err) && (goneCounts || a.read > 0))):
 		r.discard()
 		return fmt.Errorf("read %s: %w", t.split.ID, err)
 	default:
@@ -201,7 +206,7 @@ func (r *reading) conclude(err error) {
 	r.events, r.quarantine, r.bytes = nil, nil, 0
 	if sdk.IsGone(err) {
 		a.status = sdk.StatusGone
-		r.p.Log.Error("split is gone", "source", a.source.Type, "split", a.split.ID, "err", err)
+		r.p.Log.Error("split is gone, and is read if it is listed again", "source", a.source.Type, "split", a.split.ID, "err", err)
 		return
 	}
 	a.status = sdk.StatusInvalid

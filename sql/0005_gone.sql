@@ -1,0 +1,24 @@
+-- A split that was gone when it was to be read may be there again: a file system that was
+-- away, an object that was put back. The listing says so, and then it is read.
+
+-- The sink may only insert, so that the reading is an entry beside the one of the gap.
+alter table public.ledger
+    drop constraint ledger_pkey,
+    add constraint ledger_pkey primary key (group_id, pipeline, source, split, filter, status);
+
+comment on column public.ledger.status is
+    'stored; invalid: in quarantine as a whole; gone: it was not there to be read, and is read if it is ever listed again.';
+
+create or replace function public.ledger_done(group_id uuid, pipeline text, source text, filter text, splits text[]) returns smallint[]
+language sql stable security definer
+set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(array_agg(coalesce(entry.state, 0)::smallint order by asked.position), '{}')
+    from unnest($5) with ordinality as asked (split, position)
+    left join lateral (
+        select case when bool_or(l.filtered = 0 or l.filter = $4) then 1 else 2 end as state
+        from public.ledger l
+        where l.group_id = $1 and l.pipeline = $2 and l.source = $3 and l.split = asked.split and l.status <> 'gone'
+        having count(*) > 0
+    ) as entry on true
+$$;
