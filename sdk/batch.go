@@ -49,7 +49,8 @@ type Completion struct {
 type Status string
 
 // A split is stored, could not be read because it is no longer there, or is
-// invalid: quarantined as a whole with its reason.
+// invalid: quarantined as a whole with its reason. One that was gone is read if it is
+// listed again.
 const (
 	StatusStored  Status = "stored"
 	StatusGone    Status = "gone"

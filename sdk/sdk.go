@@ -125,7 +125,8 @@ type DoneQuery struct {
 type SplitState uint8
 
 const (
-	// SplitNew says that the ledger has no entry for the split.
+	// SplitNew says that the ledger has no entry for the split, or only one of
+	// StatusGone: that it is asked for says that it is there again.
 	SplitNew SplitState = iota
 	// SplitDone says that there is nothing left to read under the present filter:
 	// an entry was made under it, or under another one that filtered nothing.

@@ -3,6 +3,7 @@ package rdsdirect
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -194,6 +195,10 @@ func insertRecords(ctx context.Context, tx pgx.Tx, rows []*row) error {
 
 const selectVariants = `select public.record_variants($1, $2, $3, $4, $5, $6)`
 
+// errSwallowed ends a transaction in which the server said that rows are there which are not.
+var errSwallowed = sdk.Denied(errors.New("the database takes events away that are inserted: look for a trigger, a rule or a unique index on the table events " +
+	"that is not this program's, and remove it"))
+
 // recordVariants compares events whose id was there with what is stored under it, and
 // answers how many it kept because their content is another. It runs after the inserts,
 // so that events repeated within the batch are seen too.
@@ -209,6 +214,9 @@ func recordVariants(ctx context.Context, tx pgx.Tx, events []sdk.Event, rows []*
 		column(rows, func(r *row) bool { return r.raw != nil }),
 		column(rows, func(r *row) []byte { return events[r.event].Raw }),
 	).Scan(&kept)
+	if kept < 0 {
+		return 0, errSwallowed
+	}
 	return kept, dataError("compare with stored records", err)
 }
 

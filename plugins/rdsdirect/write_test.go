@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -320,5 +321,28 @@ func TestWriteEndsWithItsContext(t *testing.T) {
 	_, err := sink.Write(ctx, batchOf("one", testEvents(1)...))
 	if err == nil || sdk.IsInvalid(err) || sdk.IsDenied(err) {
 		t.Errorf("error = %v, want one to retry", err)
+	}
+}
+
+// The insert reports a row that something in the database took away as one that was there.
+func TestEventsThatTheDatabaseTakesAwayAreNoDuplicates(t *testing.T) {
+	for name, statement := range map[string]string{
+		"a trigger":      `create trigger swallow before insert on events for each row execute function swallow()`,
+		"a unique index": `create unique index on events_` + testTime.Format("2006_01") + ` (group_id)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := newDatabase(t, cluster)
+			sink := db.newSink(t)
+			b := completing(batchOf("whole", testEvents(10)...))
+			mustWrite(t, sink, completing(batchOf("before", testEvent("e", `{"eventID":"e",`+testTimeText+`}`))))
+			db.exec(t, `create function swallow() returns trigger language plpgsql as 'begin if random() < 0.5 then return null; end if; return new; end'`)
+			db.exec(t, statement)
+			if _, err := sink.Write(t.Context(), b); !sdk.IsDenied(err) || !strings.Contains(err.Error(), "look for a trigger") {
+				t.Errorf("Write = %v, want it denied with advice", err)
+			}
+			if got := done(t, sink, "all", "whole"); got[0] != sdk.SplitNew {
+				t.Errorf("the split is %v, want it new", got[0])
+			}
+		})
 	}
 }

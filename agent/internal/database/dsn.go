@@ -34,8 +34,8 @@ func parse(dsn string) (*pgx.ConnConfig, error) {
 	switch {
 	case errors.As(err, &file):
 		return nil, fmt.Errorf("a file that -dsn or a variable PG… names cannot be read: %w", file)
-	// The rest of a password with a bare @ would be printed as a host.
-	case err != nil, strings.Contains(config.Host, "@"):
+	// The rest of a password with a bare @ or / would be printed as a host or a database.
+	case err != nil, strings.Contains(config.Host, "@"), strings.ContainsAny(config.Database, "@/:"):
 		return nil, errors.New("the connection string of -dsn is not valid: write postgres://user:password@host:5432/database, " +
 			"with special characters of the password percent-encoded")
 	}

@@ -60,7 +60,7 @@ func TestAServerElsewhereIsVerifiedUnlessTheConnectionStringSaysOtherwise(t *tes
 func TestAnInvalidConnectionStringIsNotQuoted(t *testing.T) {
 	for _, dsn := range []string{
 		"canary", "postgres://u:can@ary@db/d", "postgres://u:canary@db:port/d", "postgres://u:canary%zz@db/d",
-		"postgres://u:canary@db/d?sslmode=perhaps",
+		"postgres://u:canary@db/d?sslmode=perhaps", "postgres://u:p@ss/canary@db:5432/d", "postgres://u:p/canary@db/d",
 	} {
 		if _, err := database.Parse(dsn); err == nil || strings.Contains(err.Error(), "canary") || !strings.Contains(err.Error(), "write postgres://") {
 			t.Errorf("%s: %v", dsn, err)
