@@ -42,8 +42,9 @@ func poolConfig(s Settings) (*pgxpool.Config, error) {
 	// Not in the string: what parses strings also quotes them in errors. The login
 	// sets it for each connection.
 	conn.Password = ""
-	// None: poolers refuse start-up parameters. Each transaction sets what it needs.
-	conn.RuntimeParams = map[string]string{}
+	// No others: poolers refuse start-up parameters. Each transaction sets what it needs.
+	// The encoding they know, and a setting of role or database would garble the text.
+	conn.RuntimeParams = map[string]string{"client_encoding": "UTF8"}
 	// Statements without a name: poolers in transaction mode mix up named ones.
 	conn.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	dialer := &net.Dialer{

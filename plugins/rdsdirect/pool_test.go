@@ -29,8 +29,8 @@ func TestTheConnectionIsWhatTheSettingsSayWhateverTheEnvironmentSays(t *testing.
 	if conn.ConnectTimeout != connectTimeout {
 		t.Errorf("connect timeout = %s, want %s", conn.ConnectTimeout, connectTimeout)
 	}
-	if len(conn.RuntimeParams) > 0 {
-		t.Errorf("start-up parameters = %v, want none: poolers refuse them", conn.RuntimeParams)
+	if len(conn.RuntimeParams) != 1 || conn.RuntimeParams["client_encoding"] != "UTF8" {
+		t.Errorf("start-up parameters = %v, want the encoding alone: poolers refuse others", conn.RuntimeParams)
 	}
 	if conn.DefaultQueryExecMode != pgx.QueryExecModeCacheDescribe {
 		t.Errorf("query mode = %s, want %s: poolers mix up named statements", conn.DefaultQueryExecMode, pgx.QueryExecModeCacheDescribe)

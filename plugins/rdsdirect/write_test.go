@@ -346,3 +346,17 @@ func TestEventsThatTheDatabaseTakesAwayAreNoDuplicates(t *testing.T) {
 		})
 	}
 }
+
+// A role or database may be set to another encoding of the client, as those of old
+// applications are.
+func TestTextIsUTF8WhateverTheRoleIsSetTo(t *testing.T) {
+	db := newDatabase(t, cluster)
+	settings := db.settings()
+	db.exec(t, `alter role `+settings.User+` set client_encoding = 'LATIN1'`)
+	const record = `{"eventID":"e","userAgent":"é 한국어",` + testTimeText + `}`
+	mustWrite(t, db.newSink(t), completing(batchOf("one", testEvent("e", record))))
+	var got string
+	if err := db.owner.QueryRow(t.Context(), `select user_agent from cloudtrail`).Scan(&got); err != nil || got != "é 한국어" {
+		t.Errorf("user_agent = %q, %v", got, err)
+	}
+}

@@ -32,6 +32,18 @@ type lister interface {
 	ListObjectsV2(context.Context, *s3.ListObjectsV2Input, ...func(*s3.Options)) (*s3.ListObjectsV2Output, error)
 }
 
+// A listing is the client, but takes nothing for an empty bucket that is no answer of S3's:
+// a page of a proxy, say, that came with status 200.
+type listing struct{ lister }
+
+func (l listing) ListObjectsV2(ctx context.Context, in *s3.ListObjectsV2Input, o ...func(*s3.Options)) (*s3.ListObjectsV2Output, error) {
+	out, err := l.lister.ListObjectsV2(ctx, in, o...)
+	if err == nil && out.Name == nil && out.IsTruncated == nil && out.KeyCount == nil && len(out.Contents) == 0 && len(out.CommonPrefixes) == 0 {
+		return nil, errors.New("the answer is no listing: look for a proxy in between, and check endpoint")
+	}
+	return out, err
+}
+
 var (
 	_ sdk.Source   = (*Source)(nil)
 	_ sdk.Windowed = (*Source)(nil)
@@ -55,7 +67,7 @@ func open(ctx context.Context, s Settings, p pace) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{settings: s, pace: p, client: client, lister: client, access: access, layout: newLayout()}, nil
+	return &Source{settings: s, pace: p, client: client, lister: listing{client}, access: access, layout: newLayout()}, nil
 }
 
 // Fetch reads one object. One that has been overwritten since it was listed is

@@ -380,7 +380,12 @@ func (p *Program) reload(args []string) int {
 	}
 	var a reloadAnswer
 	if err := client.Do(context.Background(), http.MethodPost, "/reload", &a); err != nil {
+		// The service may well run, and its state_dir be what the faults hide.
+		fmt.Fprint(p.Stderr, c.faults)
 		p.failf("reload: %v", err)
+		if c.faults != "" {
+			return exitUsage
+		}
 		return exitFailed
 	}
 	fmt.Fprint(p.Stderr, a.Diagnostics)

@@ -5,13 +5,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/control"
 )
 
 // serviceFlags are the flags of every command that asks the running service.
-type serviceFlags struct{ config, socket string }
+type serviceFlags struct {
+	config, socket string
+	faults         string // of the configuration, where they hide its state_dir
+}
 
 func (s *serviceFlags) define(f *flag.FlagSet) {
 	f.StringVar(&s.config, "config", "", "only the service with this configuration `file`")
@@ -33,7 +37,12 @@ func (s *serviceFlags) client(given bool) (control.Client, error) {
 		c.Config = abs
 	}
 	if src, err := os.ReadFile(file); err == nil {
-		if p, diags := config.ReadPrograms(file, src, config.Options{}); !diags.HasErrors() && p.Agent.StateDir != "" {
+		p, diags := config.ReadPrograms(file, src, config.Options{})
+		if diags.HasErrors() {
+			var text strings.Builder
+			diags.Print(&text, false)
+			s.faults = text.String()
+		} else if p.Agent.StateDir != "" {
 			c.StateDir = p.Agent.StateDir
 		}
 	} else if given && c.Socket == "" && os.IsNotExist(err) {

@@ -61,6 +61,7 @@ func Connect(ctx context.Context, dsn string) (_ *pgx.Conn, err error) {
 // Dial connects with what Parse made, and says what to do where TLS stands in the way.
 func Dial(ctx context.Context, config *pgx.ConnConfig) (*pgx.Conn, error) {
 	config.ConnectTimeout = connectTimeout
+	config.RuntimeParams["client_encoding"] = "UTF8" // whatever role or database are set to
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, explainTLS(fmt.Errorf("connect to the database: %w", err))

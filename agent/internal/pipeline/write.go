@@ -109,6 +109,11 @@ func (l *lane) account(b *batch, res sdk.Result) {
 	for _, r := range res.Rejected {
 		rejected[r.Index] = true
 	}
+	if len(res.Rejected) > 0 {
+		first := res.Rejected[0]
+		l.p.Log.Error("sink refuses events, they go to quarantine", "sink", l.sink.Name, "events", len(res.Rejected),
+			"first", b.events[first.Index].ID, "reason", first.Reason)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	i := 0
