@@ -56,9 +56,10 @@ func (p *Pipeline) attempt(ctx, alive context.Context, t *task, goneCounts bool)
 		return err
 	}
 	err := t.source.Plugin.Fetch(ctx, t.split, func(events []sdk.Event) error { return r.take(ctx, events) })
+	final := sdk.IsInvalid(err) || sdk.IsGone(err) && (goneCounts || a.read > 0)
 	switch {
 	case err == nil:
-	case ctx.Err() != nil || (!sdk.IsInvalid(err) && !(sdk.IsGone(err) && (goneCounts || a.read > 0))):
+	case ctx.Err() != nil || !final:
 		r.discard()
 		return fmt.Errorf("read %s: %w", t.split.ID, err)
 	default:
