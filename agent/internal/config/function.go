@@ -63,47 +63,60 @@ func comesFrom(origins []origin) string {
 func (d *decoder) functions() map[string]function.Function {
 	return map[string]function.Function{
 		"env":        d.envFunction(),
-		"file":       textFunction("path", d.readFile),
-		"credential": textFunction("name", d.readCredential),
+		"file":       d.textFunction("path", d.readFile),
+		"credential": d.textFunction("name", d.readCredential),
 	}
 }
 
 // envFunction is env(name[, default]). A variable that is set to nothing is set.
 func (d *decoder) envFunction() function.Function {
 	return function.New(&function.Spec{
-		Params:   []function.Parameter{{Name: "name", Type: cty.String}},
+		Params:   []function.Parameter{{Name: "name", Type: cty.String, AllowMarked: true}},
 		VarParam: &function.Parameter{Name: "default", Type: cty.String, AllowNull: true},
 		Type:     function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
 			if len(args) > 2 {
 				return cty.NilVal, function.NewArgErrorf(2, "env takes a name and one default")
 			}
-			o := origin{function: "env", name: args[0].AsString()}
+			name, marks := d.argument(args[0])
+			o := origin{function: "env", name: name}
 			value, set := d.options.Env(o.name)
 			switch {
 			case set && !utf8.ValidString(value):
 				return cty.NilVal, function.NewArgErrorf(0, "the value of %s is not UTF-8", o.name)
 			case set:
-				return o.value(value), nil
+				return o.value(value).WithMarks(marks), nil
 			case len(args) == 2:
-				return args[1], nil
+				return args[1].WithMarks(marks), nil
 			}
-			return o.unset(), nil
+			return o.unset().WithMarks(marks), nil
 		},
 	})
 }
 
+// argument is the text that a function is called with. What came from a function itself may
+// be a secret in the wrong place, as in file(env("PASSWORD")): no message quotes it.
+func (d *decoder) argument(v cty.Value) (string, cty.ValueMarks) {
+	v, marks := v.Unmark()
+	text := v.AsString()
+	if len(marks) > 0 && text != "" {
+		d.secrets = append(d.secrets, text)
+	}
+	return text, marks
+}
+
 // textFunction is a function of one string.
-func textFunction(param string, read func(string) (cty.Value, error)) function.Function {
+func (d *decoder) textFunction(param string, read func(string) (cty.Value, error)) function.Function {
 	return function.New(&function.Spec{
-		Params: []function.Parameter{{Name: param, Type: cty.String}},
+		Params: []function.Parameter{{Name: param, Type: cty.String, AllowMarked: true}},
 		Type:   function.StaticReturnType(cty.String),
 		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
-			value, err := read(args[0].AsString())
+			name, marks := d.argument(args[0])
+			value, err := read(name)
 			if err != nil {
 				return cty.NilVal, function.NewArgError(0, err)
 			}
-			return value, nil
+			return value.WithMarks(marks), nil
 		},
 	})
 }
