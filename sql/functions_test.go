@@ -253,7 +253,7 @@ func TestRecordVariantsKeepsWhatDiffersOnce(t *testing.T) {
 		{"another field", eventA, "2021-07-28 10:00:00", `{"eventName":"Y"}`, "b", false, 1},
 		{"the same once more", eventA, "2021-07-28 10:00:00", `{"eventName":"Y"}`, "b", false, 0},
 		{"equal only after cleaning", eventA, "2021-07-28 10:00:00", stored, "c", true, 1},
-		{"an id that is not stored", eventA, "2021-07-28 10:00:01", `{}`, "d", false, 0},
+		{"an event that was skipped and is not there", eventA, "2021-07-28 10:00:01", `{}`, "d", false, -1},
 		{"the same cleaned record", eventB, "1970-01-01", `{"eventName":"?"}`, "X\x00", true, 0},
 		{"cleaned to the same from other bytes", eventB, "1970-01-01", `{"eventName":"?"}`, "Y\x00", true, 1},
 	} {
