@@ -33,6 +33,10 @@ func checkGivenUp(t *trial) error {
 	return errors.Join(p.stop(), t.holds(all, nil, false))
 }
 
+// slowFor is how long a write waits for the destination before it is given up: long enough
+// that it has come to the plugin also on a busy machine.
+const slowFor = 3 * time.Second
+
 // checkSlow makes the destination stop answering. Meanwhile the plugin must answer the
 // agent's question for its health, let go of a write that is given up, and stop in time.
 func checkSlow(t *trial) error {
@@ -56,6 +60,11 @@ func checkSlow(t *trial) error {
 		_, err := p.Sink().Write(ctx, l.batch())
 		written <- err
 	}()
+	select {
+	case <-time.After(slowFor):
+	case err := <-written: // a sink may have a limit of its own
+		written <- err
+	}
 	healthCtx, stopAsking := context.WithTimeoutCause(t.ctx, answerTimeout, fmt.Errorf("no answer within %s", answerTimeout))
 	defer stopAsking()
 	if err := p.Healthy(healthCtx); err != nil {
