@@ -150,11 +150,17 @@ func (r TimeRange) Contains(t time.Time) bool {
 	return (r.Since.IsZero() || !t.Before(r.Since)) && (r.Until.IsZero() || t.Before(r.Until))
 }
 
+// MaxSplitID is how many bytes the ID of a split may have. It is part of the ledger's key,
+// and PostgreSQL's B-tree takes no key over a third of a page
+// (postgresql.org/docs/current/btree.html, "Implementation").
+const MaxSplitID = 2000
+
 // A Split is a piece of a source that can be read again with the same result: one
 // version of an S3 object, one pass over a LookupEvents window, one file.
 type Split struct {
 	// ID names the split, its version included. It is unique within the source's
-	// type, says everything Fetch needs, and is the same in every run.
+	// type, says everything Fetch needs, and is the same in every run. It has at
+	// most [MaxSplitID] bytes.
 	ID string
 	// Time is when the split's events happened, roughly; the zero time if unknown.
 	// Listing ranges and progress go by it, correctness does not.

@@ -157,6 +157,9 @@ func versionOf(info fs.FileInfo) version {
 	return v
 }
 
+// versionWidth is how many bytes of a split's ID the version takes at most.
+const versionWidth = len("@-9223372036854775808") * 3
+
 // splitOf is the split of a file. Its time is the one in its name or folder, if it
 // still has CloudTrail's: copies have other times of change than the originals.
 func splitOf(path string, info fs.FileInfo) sdk.Split {

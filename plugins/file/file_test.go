@@ -170,6 +170,18 @@ func TestDiscoverNamesFilesThatCannotBeRecorded(t *testing.T) {
 	}
 }
 
+func TestDiscoverNamesFilesWhosePathTheLedgerCannotHold(t *testing.T) {
+	deep := strings.Repeat(strings.Repeat("d", 200)+"/", 11)
+	dir := tree(t, map[string]string{"a.json": some, deep + "b.json": some})
+	splits, err := discover(t, open(t, dir), sdk.TimeRange{})
+	if diff := cmp.Diff([]string{"a.json"}, names(t, dir, splits)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+	if !sdk.IsDenied(err) || !strings.Contains(err.Error(), "too many for the ledger") {
+		t.Errorf("Discover = %v, want a denied error that names the file", err)
+	}
+}
+
 func TestDiscoverGoesByTheLabelElseByTheTimeOfChange(t *testing.T) {
 	const labelled = "111122223333_CloudTrail_us-east-1_20210728T1005Z_AbCdEfGh12345678.json.gz"
 	dir := tree(t, map[string]string{labelled: empty, "plain.json": empty})

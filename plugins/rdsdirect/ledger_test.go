@@ -1,6 +1,7 @@
 package rdsdirect
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -54,6 +55,22 @@ func TestDoneKnowsWhatWasReadUnderWhichFilter(t *testing.T) {
 	if got := done(t, sink, "any"); len(got) != 0 {
 		t.Errorf("answers to no question = %v", got)
 	}
+}
+
+func TestTheLedgerTakesTheLongestNames(t *testing.T) {
+	sink := newDatabase(t, cluster).newSink(t)
+	random := rand.New(rand.NewPCG(1, 2)) // PostgreSQL would compress what repeats
+	text := func(n, runes int) string {
+		var b strings.Builder
+		for range n {
+			b.WriteRune(rune(runes + random.IntN(20000)))
+		}
+		return b.String()
+	}
+	id, filter := text(sdk.MaxSplitID/3, 0x4e00), text(21, 0x4e00)
+	mustWrite(t, sink, sdk.Batch{Pipeline: text(63, 0x10000), Completed: []sdk.Completion{
+		{Source: strings.Repeat("s", 63), Split: sdk.Split{ID: id}, Filter: filter, Status: sdk.StatusStored},
+	}})
 }
 
 func TestDoneKnowsItsGroupAndPipelineAlone(t *testing.T) {

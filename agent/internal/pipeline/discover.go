@@ -112,6 +112,9 @@ func (p *Pipeline) rangeOf(s *Source, back time.Duration) sdk.TimeRange {
 func (p *Pipeline) offer(ctx context.Context, s *Source, r sdk.TimeRange, splits []sdk.Split, ps *pass, queue chan<- *task) error {
 	ps.beat.work()
 	defer ps.beat.wait() // for the source's next page
+	if i := slices.IndexFunc(splits, func(s sdk.Split) bool { return len(s.ID) > sdk.MaxSplitID }); i >= 0 {
+		return sdk.Denied(fmt.Errorf("the plugin lists a split whose ID has %d bytes, and no ledger takes more than %d (%.60q…): tell its author", len(splits[i].ID), sdk.MaxSplitID, splits[i].ID))
+	}
 	ps.seen += len(splits)
 	p.observed.passed(s, splits, queue)
 	pg := p.openPage(s, splits)

@@ -287,6 +287,7 @@ func TestARunWithOnceFailsIfSomethingStaysUnread(t *testing.T) {
 		"a split that is denied":         func(s *fakeSource, _ *fakeSink) { s.fetch = failFor("b", denied) },
 		"a split that fails for long":    func(s *fakeSource, _ *fakeSink) { s.fetch = failFor("b", errDown) },
 		"a listing that is denied":       func(s *fakeSource, _ *fakeSink) { s.discover = func(int) error { return denied } },
+		"an ID over a ledger's limit":    func(s *fakeSource, _ *fakeSink) { s.add(strings.Repeat("i", sdk.MaxSplitID+1), 1) },
 		"a listing that fails for long":  func(s *fakeSource, _ *fakeSink) { s.discover = func(int) error { return errDown } },
 		"a sink that denies writing":     func(_ *fakeSource, k *fakeSink) { k.write = func(int, sdk.Batch) error { return denied } },
 		"a sink that denies its ledger":  func(_ *fakeSource, k *fakeSink) { k.done = func(int) error { return denied } },

@@ -123,6 +123,7 @@ func TestEachBreachIsFoundByItsCheck(t *testing.T) {
 		{"source", "new IDs in each process", "lists the same splits each time", "the same in every run"},
 		{"source", "one ID for all", "lists the same splits each time", "stands for two splits"},
 		{"source", "no ID", "lists the same splits each time", "has no ID"},
+		{"source", "long ID", "lists the same splits each time", "has 2001 bytes"},
 		{"source", "ignores the range", "keeps to the range it is asked for", "it lists split"},
 		{"source", "lists too little", "keeps to the range it is asked for", "it does not list split"},
 		{"source", "new event IDs each time", "reads splits the same each time", "differs from the reading before"},

@@ -129,6 +129,8 @@ func uniqueIDs(splits []sdk.Split) ([]string, error) {
 		switch {
 		case s.ID == "":
 			return nil, errors.New("a split has no ID")
+		case len(s.ID) > sdk.MaxSplitID:
+			return nil, fmt.Errorf("the ID %.60q… has %d bytes, at most %d are allowed", s.ID, len(s.ID), sdk.MaxSplitID)
 		case seen[s.ID]:
 			return nil, fmt.Errorf("the ID %q stands for two splits of one listing", s.ID)
 		}

@@ -43,6 +43,8 @@ func (s *memorySource) Discover(_ context.Context, r sdk.TimeRange, found func([
 			split.ID = "hour-0"
 		case "no ID":
 			split.ID = ""
+		case "long ID":
+			split.ID += strings.Repeat("0", sdk.MaxSplitID+1-len(split.ID))
 		}
 		if s.mode != "ignores the range" && !r.Contains(split.Time) || s.mode == "lists too little" && i > 5 && !r.Since.IsZero() {
 			continue
