@@ -27,8 +27,10 @@ const (
 	classLimit       = "54"
 	classShutdown    = "57P"
 
+	codeNotNull      = "23502"
 	codeForeignKey   = "23503"
 	codeUnique       = "23505"
+	codeCheck        = "23514"
 	codeReadOnly     = "25006"
 	codeNoDatabase   = "3D000"
 	codeNoSchema     = "3F000"
@@ -45,7 +47,7 @@ func dataError(doing string, err error) error {
 	}
 	err = fmt.Errorf("%s: %w", doing, err)
 	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.Code == codeUnique || isUnknownGroup(pg) {
+	if !errors.As(err, &pg) || pg.Code == codeUnique || isUnknownGroup(pg) || strangeTable(pg) != "" {
 		return err
 	}
 	switch pg.Code[:2] {
@@ -57,6 +59,23 @@ func dataError(doing string, err error) error {
 
 func isUnknownGroup(pg *pgconn.PgError) bool {
 	return pg.Code == codeForeignKey && strings.HasSuffix(pg.ConstraintName, groupForeignKeys)
+}
+
+// strangeTable is what to do about a refusal that is not the data's fault: somebody has
+// changed the tables, so that they take no event, or not this one, whatever is in it. It is
+// "" for every other error.
+func strangeTable(pg *pgconn.PgError) string {
+	switch {
+	case pg.Code == codeNotNull:
+		return fmt.Sprintf("column %q of table %q is not one of this program's, and takes no null (give it a default, or drop it)", pg.ColumnName, pg.TableName)
+	case pg.Code == codeCheck && pg.ConstraintName == "": // no partition takes the row
+		return fmt.Sprintf("table %q lacks its default partition (make it again as agent migrate -print does)", pg.TableName)
+	case pg.Code == codeUnique && pg.ConstraintName != "" && pg.SchemaName == "public" && !strings.HasSuffix(pg.ConstraintName, "_pkey"):
+		return fmt.Sprintf("unique index %q on table %q is not one of this program's, and refuses an event that is no duplicate (drop it)", pg.ConstraintName, pg.TableName)
+	case pg.Code == codeNoPrivilege && pg.Routine == "ExecWithCheckOptions":
+		return "row-level security refuses what the agent inserts (alter table … disable row level security, or add a policy that lets its user insert)"
+	}
+	return ""
 }
 
 // mustReconnect says that the pool's other connections are no better: they lead to a
@@ -107,6 +126,9 @@ func (s *Sink) explain(err error) error {
 
 // sentence is what to do about an error of the server, or "".
 func (s *Sink) sentence(pg *pgconn.PgError) string {
+	if advice := strangeTable(pg); advice != "" {
+		return fmt.Sprintf("database %q: %s", s.settings.Database, advice)
+	}
 	switch {
 	case strings.HasPrefix(pg.Code, classLogin) && s.settings.Auth == authIAM:
 		return fmt.Sprintf("%s refuses the IAM token of user %q (the role needs GRANT rds_iam, the agent's AWS identity rds-db:connect, and the instance IAM authentication)", s.settings.address(), s.settings.User)

@@ -347,6 +347,47 @@ func TestEventsThatTheDatabaseTakesAwayAreNoDuplicates(t *testing.T) {
 	}
 }
 
+func TestTablesThatSomebodyChangedAreNamedAndTakeNothingAside(t *testing.T) {
+	for name, tc := range map[string]struct{ statement, undo, want string }{
+		"a column without a default": {
+			`alter table events add column tenant text not null`, `alter table events drop column tenant`,
+			`column "tenant" of table "events`,
+		},
+		"no default partition": {
+			`alter table events detach partition events_default`, `alter table events attach partition events_default default`,
+			`table "events" lacks its default partition`,
+		},
+		"a unique index": {
+			`create unique index once on cloudtrail_` + testTime.Format("2006_01") + ` (event_name)`, `drop index once`,
+			`unique index "once" on table "cloudtrail_`,
+		},
+		"row-level security": {
+			`alter table events enable row level security`, `alter table events disable row level security`,
+			`row-level security refuses`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db := newDatabase(t, cluster)
+			sink := db.newSink(t)
+			mustWrite(t, sink, batchOf("before", testEvents(1)...)) // makes the month's partitions
+			db.exec(t, `delete from cloudtrail`)
+			db.exec(t, `delete from events`)
+			db.exec(t, tc.statement)
+			old := testEvent("old", `{"eventName":"n","eventTime":"2001-01-01T00:00:00Z"}`)
+			old.Time = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
+			b := completing(batchOf("whole", testEvent("one", `{"eventName":"n",`+testTimeText+`}`), testEvent("two", `{"eventName":"n",`+testTimeText+`}`), old))
+			if _, err := sink.Write(t.Context(), b); !sdk.IsDenied(err) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Write = %v, want it denied with %q", err, tc.want)
+			}
+			db.exec(t, tc.undo)
+			mustWrite(t, sink, b)
+			if got := done(t, sink, "all", "whole"); got[0] != sdk.SplitDone {
+				t.Errorf("after it was put right the split is %v, want it done", got[0])
+			}
+		})
+	}
+}
+
 // A role or database may be set to another encoding of the client, as those of old
 // applications are.
 func TestTextIsUTF8WhateverTheRoleIsSetTo(t *testing.T) {
