@@ -22,7 +22,7 @@ func (s *Sink) Check(ctx context.Context) []sdk.Finding {
 	if !s.checkServer(ctx, &r) {
 		return r.Findings
 	}
-	if err := s.inTx(ctx, func(tx pgx.Tx) error { return s.checkVersion(ctx, tx) }); err != nil {
+	if err := s.inTx(ctx, func(tx pgx.Tx) error { return s.checkSchema(ctx, tx) }); err != nil {
 		r.Fail("schema", err, "")
 		return r.Findings
 	}

@@ -69,7 +69,7 @@ func strangeTable(pg *pgconn.PgError) string {
 	case pg.Code == codeNotNull:
 		return fmt.Sprintf("column %q of table %q is not one of this program's, and takes no null (give it a default, or drop it)", pg.ColumnName, pg.TableName)
 	case pg.Code == codeCheck && pg.ConstraintName == "": // no partition takes the row
-		return fmt.Sprintf("table %q lacks its default partition (make it again as agent migrate -print does)", pg.TableName)
+		return fmt.Sprintf("table %[1]q lacks its default partition (as the owner: attach it again, or create table public.%[1]s_default partition of public.%[1]s default)", pg.TableName)
 	case pg.Code == codeUnique && pg.ConstraintName != "" && pg.SchemaName == "public" && !strings.HasSuffix(pg.ConstraintName, "_pkey"):
 		return fmt.Sprintf("unique index %q on table %q is not one of this program's, and refuses an event that is no duplicate (drop it)", pg.ConstraintName, pg.TableName)
 	case pg.Code == codeNoPrivilege && pg.Routine == "ExecWithCheckOptions":

@@ -60,6 +60,14 @@ func TestWhatSomebodyHasToPutRightIsDeniedAndSaysHow(t *testing.T) {
 			want: []string{"lacks a privilege", "agent migrate", "42501"},
 		},
 		{
+			name: "a lost primary key",
+			change: func(t *testing.T, db *database, _ *Settings) {
+				db.exec(t, `alter table cloudtrail drop constraint cloudtrail_pkey`)
+				db.exec(t, `alter table events drop constraint events_pkey cascade`)
+			},
+			want: []string{"add primary key (event_id, event_time); alter table public.events add primary key (id, event_time)"},
+		},
+		{
 			name:   "an unknown group",
 			change: func(_ *testing.T, _ *database, s *Settings) { s.GroupID = uuid.Nil.String() },
 			want:   []string{"group 00000000-0000-0000-0000-000000000000 is not in database", "agent migrate"},

@@ -3,6 +3,7 @@ package rdsdirect
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -68,6 +69,18 @@ func month(t time.Time) time.Time {
 const (
 	selectVersion = `select public.schema_version()`
 	selectMonths  = `select public.ensure_months($1)`
+
+	selectWithoutKey = `select coalesce(array_agg('alter table public.' || name || ' add primary key (' || key || ')' order by name), '{}')
+		from (values
+			('events', 'id, event_time'),
+			('cloudtrail', 'event_id, event_time'),
+			('ledger', 'group_id, pipeline, source, split, filter, status'),
+			('quarantine', 'id'),
+			('variants', 'id, event_time, content')
+		) as t (name, key)
+		where to_regclass('public.' || name) is not null and not exists (
+			select from pg_catalog.pg_index i
+			where i.indrelid = to_regclass('public.' || name) and i.indisprimary and i.indisvalid)`
 )
 
 // prepareSchema makes sure that the database's schema is the one this program knows,
@@ -80,7 +93,7 @@ func (s *Sink) prepareSchema(ctx context.Context, rows []*row) error {
 	}
 	err := s.inTx(ctx, func(tx pgx.Tx) error {
 		if unchecked {
-			if err := s.checkVersion(ctx, tx); err != nil {
+			if err := s.checkSchema(ctx, tx); err != nil {
 				return err
 			}
 		}
@@ -96,6 +109,23 @@ func (s *Sink) prepareSchema(ctx context.Context, rows []*row) error {
 		return err
 	}
 	s.known.learn(months)
+	return nil
+}
+
+// checkSchema looks for what the promise of one row rests on: the version, and the primary
+// keys, without which a repeated insert adds a second row and says nothing.
+func (s *Sink) checkSchema(ctx context.Context, tx pgx.Tx) error {
+	if err := s.checkVersion(ctx, tx); err != nil {
+		return err
+	}
+	var without []string
+	if err := tx.QueryRow(ctx, selectWithoutKey).Scan(&without); err != nil {
+		return fmt.Errorf("look for primary keys: %w", err)
+	}
+	if len(without) > 0 {
+		return sdk.Denied(fmt.Errorf("database %q has lost primary keys, and events would be stored twice (as the owner: %s)",
+			s.settings.Database, strings.Join(without, "; ")))
+	}
 	return nil
 }
 
