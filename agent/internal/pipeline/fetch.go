@@ -58,6 +58,8 @@ func (p *Pipeline) attempt(ctx, alive context.Context, t *task, goneCounts bool)
 	err := t.source.Plugin.Fetch(ctx, t.split, func(events []sdk.Event) error { return r.take(ctx, events) })
 	final := sdk.IsInvalid(err) || sdk.IsGone(err) && (goneCounts || a.read > 0)
 	switch {
+	case err == nil && r.rejected > 0:
+		p.Log.Error("records are no events, they go to quarantine", "source", t.source.Type, "split", t.split.ID, "records", r.rejected, "reason", r.rejection)
 	case err == nil:
 	case ctx.Err() != nil || !final:
 		r.discard()
@@ -100,6 +102,8 @@ type reading struct {
 	bytes       int64 // held in events and quarantine
 	reserved    int64 // taken from the budget for them
 	unevaluable int64
+	rejected    int64  // records that are no events
+	rejection   string // why the first of them is none
 	kept        []int // of the page at hand, what the filter keeps
 }
 
@@ -188,6 +192,9 @@ func (r *reading) add(ctx context.Context, e sdk.Event) error {
 	if e.Reject == "" {
 		r.events = append(r.events, e)
 		return nil
+	}
+	if r.rejected++; r.rejected == 1 {
+		r.rejection = e.Reject
 	}
 	r.quarantine = append(r.quarantine, sdk.Quarantined{
 		Source: r.attempt.source.Type, Split: r.attempt.split.ID,

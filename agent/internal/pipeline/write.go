@@ -145,22 +145,23 @@ func (l *lane) alarm(b *batch, res sdk.Result) {
 	l.stats.Variants += int64(res.Variants)
 	l.mu.Unlock()
 	l.p.Log.Error("records came with the id of a stored event but with other content: somebody may have made them up; the sink has kept both",
-		"sink", l.sink.Name, "variants", res.Variants, "splits", b.splitIDs(maxNamed))
+		"sink", l.sink.Name, "variants", res.Variants, "splits", b.repeating(res.New, maxNamed))
 }
 
 // maxNamed is how many splits of a batch one message names.
 const maxNamed = 10
 
-// splitIDs are the splits of b's events, the first ones.
-func (b *batch) splitIDs(most int) []string {
+// repeating are the splits, the first ones, that have an event which is not new: a variant
+// came in one of them. isNew may be nil, for not known.
+func (b *batch) repeating(isNew []bool, most int) []string {
 	var ids []string
+	i := 0
 	for _, s := range b.spans {
-		if id := s.share.attempt.split.ID; !slices.Contains(ids, id) {
+		end := i + s.len
+		if id := s.share.attempt.split.ID; len(ids) < most && (isNew == nil || slices.Contains(isNew[i:end], false)) && !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
-		if len(ids) == most {
-			break
-		}
+		i = end
 	}
 	return ids
 }
