@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
@@ -13,6 +14,18 @@ type Sink struct {
 	file *File
 	name string
 	sink sdk.Sink
+
+	mu sync.Mutex
+	// unrecorded are the answers to batches that the sink has and the ledger could not
+	// take, on a full disk for one. They are tried again, without the sink.
+	unrecorded map[batchID]sdk.Result
+}
+
+// A batchID tells a batch that is tried again from every other: its events are the very
+// same ones.
+type batchID struct {
+	first *sdk.Event
+	size  int
 }
 
 var (
@@ -22,32 +35,53 @@ var (
 
 // Sink gives a sink a ledger in f. name tells it from the other sinks of its pipeline,
 // and must be the same in every run.
-func (f *File) Sink(name string, s sdk.Sink) *Sink { return &Sink{file: f, name: name, sink: s} }
+func (f *File) Sink(name string, s sdk.Sink) *Sink {
+	return &Sink{file: f, name: name, sink: s, unrecorded: make(map[batchID]sdk.Result)}
+}
 
 // Write writes the events to the sink, and only after its acknowledgement records what
-// ends with them. A crash in between, or a ledger that cannot be written, repeats the
-// events; their ids are the same.
+// ends with them. A crash in between repeats the events; their ids are the same. Where the
+// ledger cannot be written, the same call again writes the ledger alone.
 func (s *Sink) Write(ctx context.Context, b sdk.Batch) (sdk.Result, error) {
-	var res sdk.Result
-	if len(b.Events) > 0 {
+	if len(b.Events) == 0 {
+		return sdk.Result{}, s.record(ctx, b, sdk.Result{})
+	}
+	id := batchID{&b.Events[0], len(b.Events)}
+	s.mu.Lock()
+	res, written := s.unrecorded[id]
+	s.mu.Unlock()
+	if !written {
 		var err error
 		// What the ledger is for does not concern a sink without one.
 		if res, err = s.sink.Write(ctx, sdk.Batch{Pipeline: b.Pipeline, Events: b.Events, Spans: b.Spans}); err != nil {
 			return sdk.Result{}, err
 		}
 	}
+	err := s.record(ctx, b, res)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err != nil {
+		s.unrecorded[id] = res
+		return sdk.Result{}, err
+	}
+	delete(s.unrecorded, id)
+	return res, nil
+}
+
+// record enters what ended with a batch that the sink has answered with res.
+func (s *Sink) record(ctx context.Context, b sdk.Batch, res sdk.Result) error {
 	kept, err := quarantineOf(b, res)
 	if err != nil {
-		return sdk.Result{}, err
+		return err
 	}
 	completed, err := completionsOf(b, res)
 	if err != nil {
-		return sdk.Result{}, err
+		return err
 	}
 	if len(completed) == 0 && len(kept) == 0 {
-		return res, nil
+		return nil
 	}
-	return res, s.file.Record(ctx, s.name, b.Pipeline, completed, kept)
+	return s.file.Record(ctx, s.name, b.Pipeline, completed, kept)
 }
 
 // Done asks the agent's ledger.

@@ -123,10 +123,26 @@ func TestAWriteFailsIfItsEndCannotBeRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := &fakeSink{}
-	if _, err := newFile(file).Sink("out", out).Write(t.Context(), batch()); err == nil {
-		t.Error("a split was settled that no ledger knows")
+	f, b := newFile(file), batch()
+	s := f.Sink("out", out)
+	for range 3 {
+		if _, err := s.Write(t.Context(), b); err == nil {
+			t.Error("a split was settled that no ledger knows")
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write(t.Context(), b); err != nil {
+		t.Error(err)
+	}
+	if got := done(t, f, "f1", "a"); got[0] != sdk.SplitDone {
+		t.Error("not recorded")
 	}
 	if len(out.batches) != 1 {
-		t.Errorf("%d writes", len(out.batches))
+		t.Errorf("the sink got the batch %d times, want once: it had it", len(out.batches))
+	}
+	if _, err := s.Write(t.Context(), b); err != nil || len(out.batches) != 2 {
+		t.Errorf("%d writes, %v; want a second one, for nothing is open any more", len(out.batches), err)
 	}
 }
