@@ -62,11 +62,40 @@ func (p *Program) Run(args []string) int {
 	if err := catalog.Seal(); err != nil {
 		p.failf("warning: the agent's memory is open to other processes of its user: %v", err)
 	}
+	out := &checkedWriter{Writer: p.Stdout}
+	code := (&Program{Builtins: p.Builtins, Stdout: out, Stderr: p.Stderr}).command(args)
+	if out.err != nil && code == exitOK {
+		p.failf("what was printed is not complete: %v", out.err)
+		return exitFailed
+	}
+	return code
+}
+
+// A checkedWriter remembers that something could not be written, which most that print do
+// not ask for.
+type checkedWriter struct {
+	io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (w *checkedWriter) Write(b []byte) (int, error) {
+	n, err := w.Writer.Write(b)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
+}
+
+func (p *Program) command(args []string) int {
 	name := ""
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		name, args = args[0], args[1:]
 	}
 	if name == "help" {
+		if len(args) > 0 {
+			return p.command([]string{args[0], "-h"})
+		}
 		p.usage(p.Stdout)
 		return exitOK
 	}
@@ -167,6 +196,11 @@ func (p *Program) parse(f *flag.FlagSet, args []string) (code int, ok bool) {
 	f.Usage = func() {} // package flag would print it at every mistake
 	err := f.Parse(args)
 	f.Usage = help
+	f.Visit(func(given *flag.Flag) {
+		if err == nil && given.Value.String() == "" { // of a variable that is not set, as a rule
+			err = fmt.Errorf("-%s is given nothing; leave it out, or give it a value", given.Name)
+		}
+	})
 	switch {
 	case err == nil:
 		return 0, true

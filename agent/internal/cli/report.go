@@ -204,6 +204,9 @@ func logAttrs(name string, s pipeline.Stats) []any {
 }
 
 func isTerminal(w io.Writer) bool {
+	if c, checked := w.(*checkedWriter); checked {
+		w = c.Writer
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/daemon"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/filter"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/logging"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
@@ -106,6 +107,11 @@ func (o runFlags) options(rest []string, now time.Time) (daemon.Options, error) 
 		return opts, errors.New("-dry-run goes with -mode once")
 	}
 	opts.Events = strings.FieldsFunc(o.events, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	if len(opts.Events) > 0 {
+		if _, faults := filter.Compile(filter.Config{EventNames: opts.Events}); len(faults) > 0 {
+			return opts, fmt.Errorf("-events %s: %s. %s", opts.Events[max(0, faults[0].Index)], faults[0].Summary, faults[0].Detail)
+		}
+	}
 	var err error
 	if opts.Range, err = timeRange(o.since, o.until, now); err != nil {
 		return opts, err

@@ -104,7 +104,7 @@ type reading struct {
 	unevaluable int64
 	rejected    int64  // records that are no events
 	rejection   string // why the first of them is none
-	kept        []int // of the page at hand, what the filter keeps
+	kept        []int  // of the page at hand, what the filter keeps
 }
 
 // What a split's first piece is taken to need: CloudTrail's JSON inflates about tenfold,
