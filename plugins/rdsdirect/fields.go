@@ -79,22 +79,6 @@ var (
 	userAgent       = fieldIndex["userAgent"]
 )
 
-// cell is the text of value for the column, or nil if the column cannot give value
-// back.
-func (f form) cell(value []byte) ([]byte, error) {
-	switch kind := value[0]; {
-	case f == asDocument && kind != 'n', f == asBoolean && (kind == 't' || kind == 'f'):
-		return value, nil
-	case (f == asText || f == asKey) && kind == '"':
-		s, err := unquote(value)
-		if f == asKey && len(s) > maxKey {
-			return nil, err
-		}
-		return s, err
-	}
-	return nil, nil
-}
-
 // sqlType is the type of a column.
 func (f form) sqlType() string {
 	switch f {

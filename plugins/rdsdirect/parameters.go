@@ -18,7 +18,8 @@ import (
 // time than all else that a row takes here.
 type parameters struct {
 	buf  []byte
-	ends []int // where each one ends in buf
+	ends []int  // where each one ends in buf
+	sent []byte // what the statement's message was put together in
 }
 
 // keepMemory is how much a set of parameters may hold between two uses.
@@ -34,7 +35,7 @@ func newParameters() *parameters {
 
 // release gives the memory back; the statement has ended.
 func (p *parameters) release() {
-	if cap(p.buf) <= keepMemory {
+	if cap(p.buf)+cap(p.sent) <= keepMemory {
 		parametersPool.Put(p)
 	}
 }
@@ -166,29 +167,45 @@ var binaryForm = []int16{pgtype.BinaryFormatCode}
 func (p *parameters) run(ctx context.Context, tx pgx.Tx, statement string, each func(cells [][]byte)) error {
 	conn := tx.Conn().PgConn()
 	// pgconn puts the message together in a buffer that starts with 1 KB and grows by a
-	// quarter, for each statement anew: five times as many bytes copied as sent. The memory
-	// is pgconn's from then on, which may go on using it, so that it is never ours again.
-	conn.Frontend().Send(room(len(p.buf) + len(statement) + 8*len(p.ends) + 1024))
+	// quarter, for each statement anew: five times as many bytes copied as sent.
+	room := room{p.sent, len(p.buf) + len(statement) + 8*len(p.ends) + 1024}
+	conn.Frontend().Send(&room)
+	// pgconn lets go of the memory when a long message is sent, but may not have sent it
+	// all when the statement fails.
+	p.sent = nil
 	result := conn.ExecParams(ctx, statement, p.values(), nil, binaryForm, binaryForm)
 	for result.NextRow() {
 		each(result.Values())
 	}
 	_, err := result.Close()
+	if err == nil && len(p.buf) > pgconnKeeps {
+		p.sent = room.memory
+	}
 	return err
 }
 
-// room is a message of no bytes that brings memory for those after it.
-type room int
+// pgconnKeeps is how long a message may be for pgconn to use its memory again: Flush of
+// pgproto3.Frontend takes a new buffer after a longer one.
+const pgconnKeeps = 1024
 
-var _ pgproto3.FrontendMessage = room(0)
+// room is a message of no bytes that brings memory for those after it.
+type room struct {
+	memory []byte
+	size   int
+}
+
+var _ pgproto3.FrontendMessage = (*room)(nil)
 
 // Frontend says which side sends it.
-func (room) Frontend() {}
+func (*room) Frontend() {}
 
 // Decode is for messages that are read; this one is not.
-func (room) Decode([]byte) error { return errors.ErrUnsupported }
+func (*room) Decode([]byte) error { return errors.ErrUnsupported }
 
 // Encode moves what is to be sent into more memory.
-func (r room) Encode(sent []byte) ([]byte, error) {
-	return append(make([]byte, 0, len(sent)+int(r)), sent...), nil
+func (r *room) Encode(sent []byte) ([]byte, error) {
+	if need := len(sent) + r.size; cap(r.memory) < need {
+		r.memory = make([]byte, 0, need+need/8) // the next batch may be a little longer
+	}
+	return append(r.memory[:0], sent...), nil
 }

@@ -24,13 +24,33 @@ type row struct {
 	time   time.Time
 	origin string // the split
 
-	cells      [len(fields)][]byte // each field's text; nil is SQL NULL
-	sourceIP   netip.Addr          // sourceIPAddress if it is one
-	additional []byte              // a JSON object, or nil
+	cells      [len(fields)]cell // where each field's text lies
+	unquoted   []byte            // the texts that had escapes
+	sourceIP   netip.Addr        // sourceIPAddress if it is one
+	additional []byte            // a JSON object, or nil
 
 	hasTime bool   // the record has eventTime as the column event_time gives it back
 	record  []byte // the record as jsonb takes it
 	raw     []byte // the record's own bytes, only if record does not say the same
+}
+
+// A cell is the place of a field's text: in the row's record or, with the highest bit of
+// both set, in its unquoted. The zero cell is SQL NULL. There are no pointers in it, because
+// the collector would follow thirty for each row that waits for the server.
+type cell struct{ start, end uint32 }
+
+const inUnquoted = 1 << 31
+
+// text is the text of field i, nil for SQL NULL.
+func (r *row) text(i int) []byte {
+	c := r.cells[i]
+	switch {
+	case c == cell{}:
+		return nil
+	case c.start&inUnquoted != 0:
+		return r.unquoted[c.start&^inUnquoted : c.end&^inUnquoted]
+	}
+	return r.record[c.start:c.end]
 }
 
 // A rowMaker makes rows of events. It is for one goroutine.
@@ -57,7 +77,7 @@ func (m *rowMaker) make(r *row, e *sdk.Event) error {
 	if r.additional != nil {
 		r.additional = append(r.additional, '}')
 	}
-	if address, err := netip.ParseAddr(string(r.cells[sourceIPAddress])); err == nil && address.Zone() == "" {
+	if address, err := netip.ParseAddr(string(r.text(sourceIPAddress))); err == nil && address.Zone() == "" {
 		r.sourceIP = address
 	}
 	return nil
@@ -90,16 +110,36 @@ func (r *row) place(m jsonscan.Member) error {
 		return nil
 	}
 	if i, known := fieldIndex[string(m.Name)]; known {
-		cell, err := fields[i].form.cell(m.Value)
-		if err != nil {
+		if fits, err := r.fill(&r.cells[i], fields[i].form, m); fits || err != nil {
 			return err
-		}
-		if cell != nil {
-			r.cells[i] = cell
-			return nil
 		}
 	}
 	return r.add(m)
+}
+
+// fill sets a cell to the text of a member, unless a column of that form cannot give the
+// member back.
+func (r *row) fill(c *cell, f form, m jsonscan.Member) (fits bool, err error) {
+	kind := m.Value[0]
+	start, end := uint32(m.At), uint32(m.At+len(m.Value))
+	switch {
+	case f == asDocument && kind != 'n', f == asBoolean && (kind == 't' || kind == 'f'):
+	case kind != '"' || f == asDocument || f == asBoolean:
+		return false, nil
+	case isPlain(m.Value):
+		start, end = start+1, end-1
+	default:
+		start = uint32(len(r.unquoted)) | inUnquoted
+		if r.unquoted, err = jsontext.AppendUnquote(r.unquoted, m.Value); err != nil {
+			return false, err
+		}
+		end = uint32(len(r.unquoted)) | inUnquoted
+	}
+	if f == asKey && end-start > maxKey {
+		return false, nil
+	}
+	*c = cell{start, end}
+	return true, nil
 }
 
 func (r *row) add(m jsonscan.Member) (err error) {

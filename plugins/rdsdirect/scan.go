@@ -85,14 +85,15 @@ func (s *scanner) member() error {
 	if err != nil {
 		return err
 	}
+	m := jsonscan.Member{Name: name, Value: value, At: int(s.dec.InputOffset()) - len(value)}
 	if i, repeated := s.seen[string(name)]; repeated {
-		s.members[i].Value = value
+		s.members[i] = m
 		return nil
 	}
 	if s.lenient {
 		s.seen[string(name)] = len(s.members)
 	}
-	s.members = append(s.members, jsonscan.Member{Name: name, Value: value})
+	s.members = append(s.members, m)
 	return nil
 }
 
@@ -150,11 +151,14 @@ func (s *scanner) text(last []byte) []byte {
 
 // unquote gives a JSON string's text. It copies only if there is an escape in it.
 func unquote(quoted []byte) ([]byte, error) {
-	if bytes.IndexByte(quoted, '\\') < 0 {
+	if isPlain(quoted) {
 		return quoted[1 : len(quoted)-1], nil
 	}
 	return jsontext.AppendUnquote(make([]byte, 0, len(quoted)), quoted)
 }
+
+// isPlain says of a JSON string that its text stands between its quotes as it is.
+func isPlain(quoted []byte) bool { return bytes.IndexByte(quoted, '\\') < 0 }
 
 // atEnd fails unless only white space is left.
 func atEnd(dec *jsontext.Decoder) error {

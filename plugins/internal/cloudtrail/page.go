@@ -27,13 +27,14 @@ func newPager(account string, l Limits, emit func([]sdk.Event) error) *pager {
 // addValue takes one member of a list of records, which is valid JSON but for bad UTF-8
 // and repeated names. raw is the caller's.
 func (p *pager) addValue(raw []byte) error {
+	raw = bytes.Clone(raw)
 	if kind := jsonKind(raw); kind != '{' {
 		id, err := p.ids.id(raw)
 		if err != nil {
 			return err
 		}
 		return p.append(sdk.Event{
-			ID: id, Account: p.account, Raw: bytes.Clone(raw),
+			ID: id, Account: p.account, Raw: raw,
 			Reject: fmt.Sprintf("the record is %s, not an object", kindName(kind)),
 		})
 	}
@@ -42,8 +43,7 @@ func (p *pager) addValue(raw []byte) error {
 	return p.add(raw, &env)
 }
 
-// add takes one record, a JSON object, and what its envelope is made of. raw is the
-// caller's.
+// add takes one record, a JSON object, and what its envelope is made of. It keeps raw.
 func (p *pager) add(raw []byte, env *envelope) error {
 	e, err := p.event(raw, env)
 	if err != nil {
@@ -93,7 +93,7 @@ func (p *pager) event(raw []byte, env *envelope) (sdk.Event, error) {
 		Principal: p.names.first(env.identity.arn, env.identity.principalID, env.identity.invokedBy),
 		ErrorCode: p.names.text(env.errorCode),
 		ReadOnly:  env.readOnly,
-		Raw:       bytes.Clone(raw),
+		Raw:       raw,
 	}
 	if e.Account == "" {
 		e.Account = p.account

@@ -59,6 +59,7 @@ func Read(r io.Reader, account string, limits Limits, emit func([]sdk.Event) err
 	limits = limits.withDefaults()
 	src := &source{r: r}
 	text, err := openText(src, limits)
+	defer text.close()
 	if err == nil {
 		s := newSplitter(text, limits, newPager(account, limits, emit))
 		err = s.run()

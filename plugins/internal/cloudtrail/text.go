@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -16,10 +17,10 @@ const ratioFrom = 16 << 20
 // text is a file's JSON text: inflated if need be, without a byte order mark, and
 // within limits.
 type text struct {
+	*readers
 	src    *source
-	in     *bufio.Reader // what the file holds
-	out    *bufio.Reader // the text; in itself if the file is not compressed
-	gz     *gzip.Reader  // nil if the file is not compressed
+	out    *bufio.Reader // the text: in, or inflated if the file is compressed
+	gz     *gzip.Reader  // gunzip, or nil if the file is not compressed
 	limits Limits
 
 	n       int64 // bytes of text read
@@ -28,26 +29,49 @@ type text struct {
 	err     error // why reading failed; not io.EOF
 }
 
+// readers are what reading takes whatever the file: 140 KB, used again for the next one.
+type readers struct {
+	in       *bufio.Reader // what the file holds
+	gunzip   *gzip.Reader
+	inflated *bufio.Reader
+}
+
+var readersPool = sync.Pool{New: func() any {
+	return &readers{in: bufio.NewReaderSize(nil, 32<<10), gunzip: new(gzip.Reader), inflated: bufio.NewReaderSize(nil, 32<<10)}
+}}
+
+// close gives the readers back. Nobody may read from t any more.
+func (t *text) close() {
+	t.in.Reset(nil)
+	t.inflated.Reset(nil)
+	readersPool.Put(t.readers)
+	t.readers = nil
+}
+
+// openText returns a text to be closed, also beside an error.
 func openText(src *source, l Limits) (*text, error) {
-	t := &text{src: src, in: bufio.NewReaderSize(src, 32<<10), limits: l}
+	t := &text{src: src, readers: readersPool.Get().(*readers), limits: l}
+	t.in.Reset(src)
 	t.out = t.in
 	magic, err := t.in.Peek(2)
 	if len(magic) == 0 {
 		if !errors.Is(err, io.EOF) {
-			return nil, err
+			return t, err
 		}
-		return nil, errors.New("the file is empty")
+		return t, errors.New("the file is empty")
 	}
 	// The first bytes decide, not the name: copied objects are often stored
 	// inflated, and HTTP stacks inflate on their own account.
 	if len(magic) == 2 && magic[0] == 0x1f && magic[1] == 0x8b {
-		if t.gz, err = gzip.NewReader(t.in); err != nil {
-			return nil, gzipError(err)
+		if err := t.gunzip.Reset(t.in); err != nil {
+			return t, gzipError(err)
 		}
+		t.gz = t.gunzip
 		// A second member is data that somebody appended: CloudTrail writes one, and
 		// its own validation calls the rest unexpected.
 		t.gz.Multistream(false)
-		t.out = bufio.NewReaderSize(t.gz, 32<<10)
+		t.inflated.Reset(t.gz)
+		t.out = t.inflated
 	}
 	t.expect(l.Record)
 	if bom, _ := t.out.Peek(3); string(bom) == "\ufeff" {

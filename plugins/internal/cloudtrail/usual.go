@@ -27,24 +27,29 @@ func (s *splitter) usualRecords(prefix string) error {
 		}
 		var env envelope
 		env.take(scan.Members, scan.Depth)
-		if err := s.pager.add(w.text[start:end], &env); err != nil {
+		if err := s.pager.add(w.text[start:end:end], &env); err != nil {
 			return err
 		}
 		w.text = w.text[end:]
 	}
 }
 
-// A window is the part of a text that has been read and not used.
+// A window is the part of a text that has been read and not used. The records that were
+// found in it stay where they are: its memory is the events', and never used again.
 type window struct {
 	in    io.Reader
 	limit *text // says how much may be read
 	text  []byte
-	spare []byte // the memory that text lies in, from its beginning
+	size  int // how much was read at once
 	ended bool
 }
 
-// windowSize is how much is read at once: a few records.
-const windowSize = 32 << 10
+// How much is read at once, at the beginning and at most: a few records, and a few dozen.
+// Most files are small.
+const (
+	firstWindow   = 32 << 10
+	largestWindow = 128 << 10
+)
 
 // record says where in the window the next record of a list begins and ends.
 func (w *window) record(scan *jsonscan.Scanner, first bool) (start, end int, ok bool) {
@@ -98,11 +103,9 @@ func (w *window) more() bool {
 	if w.ended {
 		return false
 	}
-	want := len(w.text) + max(windowSize, len(w.text))
-	if cap(w.spare) < want {
-		w.spare = make([]byte, 0, want)
-	}
-	text := append(w.spare[:0], w.text...) // they may overlap
+	w.size = min(max(2*w.size, firstWindow), largestWindow)
+	want := len(w.text) + max(w.size, len(w.text))
+	text := append(make([]byte, 0, want), w.text...)
 	// Beyond the limit it reads only if nothing less has decided.
 	for len(text) < want && (len(text) == len(w.text) || w.limit.left > 0) {
 		n, err := w.in.Read(text[len(text):want])

@@ -22,8 +22,11 @@ const (
 )
 
 // A Member is a name and a value of the object. Both lie in the text: name without the
-// quotes, value without space around it.
-type Member struct{ Name, Value []byte }
+// quotes, value without space around it and at position At.
+type Member struct {
+	Name, Value []byte
+	At          int
+}
 
 // A Scanner is used again from object to object, and is for one goroutine.
 //
@@ -122,7 +125,7 @@ func (s *Scanner) object(i, depth int) int {
 			return -1
 		}
 		if depth == 1 {
-			s.Members = append(s.Members, Member{s.text[name.start:name.end], s.text[start:i]})
+			s.Members = append(s.Members, Member{s.text[name.start:name.end], s.text[start:i], start})
 		}
 		switch i = s.space(i); s.at(i) {
 		case ',':

@@ -1,8 +1,8 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
-	"sync"
 
 	"google.golang.org/grpc/encoding"
 	protocodec "google.golang.org/grpc/encoding/proto"
@@ -71,15 +71,20 @@ func pooled(size int, marshal func([]byte) ([]byte, error)) (mem.BufferSlice, er
 
 // messages is the pool of messages with events. gRPC's own clears what it hands out,
 // which for messages that are written from end to end is a tenth of a source's time.
-var messages = &messagePool{}
+// A sync.Pool would lose them at each collection, which is when they are worth most.
+var messages = messagePool(make(chan *[]byte, 4))
 
-type messagePool struct{ pool sync.Pool }
+type messagePool chan *[]byte
 
 // smallestMessage is what a pooled message has room for at least: a page of a source.
 const smallestMessage = 320 << 10
 
-func (p *messagePool) Get(size int) *[]byte {
-	b, _ := p.pool.Get().(*[]byte)
+func (p messagePool) Get(size int) *[]byte {
+	var b *[]byte
+	select {
+	case b = <-p:
+	default:
+	}
 	if b == nil || cap(*b) < size {
 		fresh := make([]byte, 0, max(size, smallestMessage))
 		b = &fresh
@@ -88,21 +93,35 @@ func (p *messagePool) Get(size int) *[]byte {
 	return b
 }
 
-func (p *messagePool) Put(b *[]byte) {
-	if cap(*b) <= smallRequest+smallestMessage { // a huge event's memory is not kept
-		p.pool.Put(b)
+func (p messagePool) Put(b *[]byte) {
+	if cap(*b) > smallRequest+smallestMessage {
+		return // a huge event's memory is not kept
 	}
+	select {
+	case p <- b:
+	default:
+	}
+}
+
+// joined is the message in one piece. Materialize of package mem would clear the memory
+// before it is written, which bytes.Join does not.
+func joined(data mem.BufferSlice) []byte {
+	pieces := make([][]byte, len(data))
+	for i, b := range data {
+		pieces[i] = b.ReadOnlyData()
+	}
+	return bytes.Join(pieces, nil)
 }
 
 // Unmarshal keeps one copy of the message, in which the events' Raw lies.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch m := v.(type) {
 	case *fetchResponse:
-		events, _, err := readEvents(data.Materialize(), fetchResponseEvents)
+		events, _, err := readEvents(joined(data), fetchResponseEvents)
 		m.events = events
 		return err
 	case *writeRequest:
-		events, other, err := readEvents(data.Materialize(), writeRequestEvents)
+		events, other, err := readEvents(joined(data), writeRequestEvents)
 		if err != nil {
 			return err
 		}
