@@ -3,10 +3,12 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
@@ -17,8 +19,24 @@ import (
 // is made of, and the agent in PATH.
 type author struct{ dir string }
 
+// knowAllModules has go learn what every module of the agent needs, down to those that are
+// in none of its packages: it looks at them when an author's module is made. On a machine
+// that has built the agent and nothing else they are not all there, and what is there is
+// not asked for again, so that this needs a network once at most.
+var knowAllModules = sync.OnceValue(func() error {
+	cmd := exec.Command("go", "list", "-m", "all")
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go list -m all: %w\n%s", err, out)
+	}
+	return nil
+})
+
 func newAuthor(t *testing.T) author {
 	t.Helper()
+	if err := knowAllModules(); err != nil {
+		t.Fatal(err)
+	}
 	// t.TempDir is too deep for the path of a socket.
 	dir, err := os.MkdirTemp("", "author-")
 	if err != nil {
@@ -47,7 +65,7 @@ func (a author) types(t *testing.T, commands ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "/bin/sh", "-ec", strings.Join(commands, "\n"))
 	cmd.Dir = a.dir
-	// What it needs of other modules has been downloaded for the agent's own build.
+	// What it needs of other modules is there: see knowAllModules.
 	cmd.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-buildvcs=false", "GOWORK=off", "GORACE=atexit_sleep_ms=0")
 	out, err := cmd.CombinedOutput()
 	if err != nil {
