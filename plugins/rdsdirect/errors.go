@@ -28,6 +28,7 @@ const (
 	classShutdown    = "57P"
 
 	codeNotNull      = "23502"
+	codeUnsupported  = "0A000"
 	codeForeignKey   = "23503"
 	codeUnique       = "23505"
 	codeCheck        = "23514"
@@ -72,6 +73,8 @@ func strangeTable(pg *pgconn.PgError) string {
 		return fmt.Sprintf("table %[1]q lacks its default partition (as the owner: attach it again, or create table public.%[1]s_default partition of public.%[1]s default)", pg.TableName)
 	case pg.Code == codeUnique && pg.ConstraintName != "" && pg.SchemaName == "public" && !strings.HasSuffix(pg.ConstraintName, "_pkey"):
 		return fmt.Sprintf("unique index %q on table %q is not one of this program's, and refuses an event that is no duplicate (drop it)", pg.ConstraintName, pg.TableName)
+	case pg.Code == codeUnsupported && pg.Routine == "DoCopy":
+		return "row-level security on table cloudtrail keeps COPY out of it (alter table public.cloudtrail disable row level security; what readers may see can be limited by views)"
 	case pg.Code == codeNoPrivilege && pg.Routine == "ExecWithCheckOptions":
 		return "row-level security refuses what the agent inserts (alter table … disable row level security, or add a policy that lets its user insert)"
 	}

@@ -1,10 +1,5 @@
 package rdsdirect
 
-import (
-	"fmt"
-	"strings"
-)
-
 // A form says which values of a field its column gives back unchanged. Values of
 // another form, JSON null among them, go to the column "additional".
 type form int
@@ -78,32 +73,3 @@ var (
 	sourceIPAddress = fieldIndex["sourceIPAddress"]
 	userAgent       = fieldIndex["userAgent"]
 )
-
-// sqlType is the type of a column.
-func (f form) sqlType() string {
-	switch f {
-	case asBoolean:
-		return "boolean"
-	case asDocument:
-		return "jsonb"
-	default:
-		return "text"
-	}
-}
-
-// insertCloudtrail takes arrays, an element for each row: those that the statement names,
-// then one for each of fields. In a SELECT's list the calls of unnest go on side by side,
-// row by row; in FROM, PostgreSQL would first gather what each of them returns, on disk
-// beyond work_mem.
-var insertCloudtrail = func() string {
-	var columns, values strings.Builder
-	for i, f := range fields {
-		fmt.Fprintf(&columns, ", %s", f.column)
-		fmt.Fprintf(&values, ", unnest($%d::%s[])", i+9, f.form.sqlType())
-	}
-	return `
-insert into public.cloudtrail
-	(event_id, event_time, has_event_time, origin, source_ip, additional, sanitized, raw` + columns.String() + `)
-select unnest($1::uuid[]), unnest($2::timestamp[]), unnest($3::boolean[]), unnest($4::text[]),
-	unnest($5::inet[]), unnest($6::jsonb[]), unnest($7::boolean[]), unnest($8::bytea[])` + values.String()
-}()

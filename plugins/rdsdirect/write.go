@@ -182,31 +182,10 @@ func (s *Sink) insertEvents(ctx context.Context, tx pgx.Tx, rows []*row) (map[[1
 	p.ids(rows)
 	p.times(rows)
 	p.addresses(rows)
-	p.texts(pgtype.TextOID, rows, func(r *row) []byte { return r.text(userAgent) })
+	p.texts(rows, userAgent)
 	inserted := make(map[[16]byte]bool, len(rows))
 	err := p.run(ctx, tx, insertEvents, func(cells [][]byte) { inserted[[16]byte(cells[0])] = true })
 	return inserted, dataError("insert into events", err)
-}
-
-func insertRecords(ctx context.Context, tx pgx.Tx, rows []*row) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	p := newParameters()
-	defer p.release()
-	p.ids(rows)
-	p.times(rows)
-	p.booleans(rows, func(r *row) bool { return r.hasTime })
-	p.array(pgtype.TextOID, rows, func(b []byte, r *row) ([]byte, bool) { return append(b, r.origin...), true })
-	p.addresses(rows)
-	p.documents(rows, func(r *row) []byte { return r.additional })
-	p.booleans(rows, func(r *row) bool { return r.raw != nil })
-	p.texts(pgtype.ByteaOID, rows, func(r *row) []byte { return r.raw })
-	for i, f := range fields {
-		p.cells(f.form, rows, func(r *row) []byte { return r.text(i) })
-	}
-	err := p.run(ctx, tx, insertCloudtrail, func([][]byte) {})
-	return dataError("insert into cloudtrail", err)
 }
 
 const selectVariants = `select public.record_variants($1, $2, $3, $4, $5, $6)`

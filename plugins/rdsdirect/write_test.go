@@ -361,6 +361,10 @@ func TestTablesThatSomebodyChangedAreNamedAndTakeNothingAside(t *testing.T) {
 			`create unique index once on cloudtrail_` + testTime.Format("2006_01") + ` (event_name)`, `drop index once`,
 			`unique index "once" on table "cloudtrail_`,
 		},
+		"row-level security on cloudtrail": {
+			`alter table cloudtrail enable row level security`, `alter table cloudtrail disable row level security`,
+			`row-level security on table cloudtrail keeps COPY out of it`,
+		},
 		"row-level security": {
 			`alter table events enable row level security`, `alter table events disable row level security`,
 			`row-level security refuses`,

@@ -1,0 +1,116 @@
+package rdsdirect
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// rowColumns are the columns of table cloudtrail that are no field of the record; those of
+// fields follow them.
+var rowColumns = [...]string{"event_id", "event_time", "has_event_time", "origin", "source_ip", "additional", "sanitized", "raw"}
+
+var copyCloudtrail = func() string {
+	columns := rowColumns[:]
+	for _, f := range fields {
+		columns = append(columns, f.column)
+	}
+	return fmt.Sprintf("copy public.cloudtrail (%s) from stdin (format binary)", strings.Join(columns, ", "))
+}()
+
+// insertRecords stores the records of events that are new. COPY knows nothing of conflicts
+// and answers nothing for a row, and so it fills whole pages of the table and of the log at
+// a time, which saves a fifth of the sink's work and a part of the server's.
+func insertRecords(ctx context.Context, tx pgx.Tx, rows []*row) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	_, err := tx.Conn().PgConn().CopyFrom(ctx, &copyReader{rows: rows}, copyCloudtrail)
+	return dataError("copy into cloudtrail", err)
+}
+
+// A copyReader reads as rows in the binary form of COPY, which it makes one at a time
+// (postgresql.org/docs/current/sql-copy.html, "Binary Format").
+type copyReader struct {
+	rows         []*row // to be read
+	begun, ended bool
+	memory       []byte // what next encoded, to be used again
+	rest         []byte // what of it has not been read
+}
+
+const (
+	// copyHeader is the signature, no flags, and no extension.
+	copyHeader  = "PGCOPY\n\xff\r\n\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x00"
+	copyTrailer = "\xff\xff" // a row of -1 fields
+)
+
+// Read implements io.Reader.
+func (c *copyReader) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(c.rest) == 0 && !c.next() {
+			return n, io.EOF
+		}
+		copied := copy(p[n:], c.rest)
+		c.rest = c.rest[copied:]
+		n += copied
+	}
+	return n, nil
+}
+
+// next encodes what is to be read next. It says false at the end.
+func (c *copyReader) next() bool {
+	b := c.memory[:0]
+	switch {
+	case !c.begun:
+		c.begun = true
+		b = append(b, copyHeader...)
+	case len(c.rows) > 0:
+		b = appendRow(b, c.rows[0])
+		c.rows = c.rows[1:]
+	case !c.ended:
+		c.ended = true
+		b = append(b, copyTrailer...)
+	default:
+		return false
+	}
+	c.memory, c.rest = b, b
+	return true
+}
+
+// appendRow appends the number of a row's columns, and each with its length.
+func appendRow(b []byte, r *row) []byte {
+	b = binary.BigEndian.AppendUint16(b, uint16(len(rowColumns)+len(fields)))
+	b = append(appendLength(b, len(r.id)), r.id[:]...)
+	b = appendTime(appendLength(b, 8), r.time)
+	b = appendBool(appendLength(b, 1), r.hasTime)
+	b = append(appendLength(b, len(r.origin)), r.origin...)
+	if r.sourceIP.IsValid() {
+		b = appendAddress(appendLength(b, 4+r.sourceIP.BitLen()/8), r.sourceIP)
+	} else {
+		b = appendLength(b, nullElement)
+	}
+	b = appendCell(b, asDocument, r.additional)
+	b = appendBool(appendLength(b, 1), r.raw != nil)
+	b = appendCell(b, asText, r.raw) // bytea's binary form is its bytes, like that of text
+	for i, f := range fields {
+		b = appendCell(b, f.form, r.text(i))
+	}
+	return b
+}
+
+// appendCell appends a text in the form of its column; nil is NULL.
+func appendCell(b []byte, f form, text []byte) []byte {
+	switch {
+	case text == nil:
+		return appendLength(b, nullElement)
+	case f == asDocument: // a version and the text: jsonb_recv() in src/backend/utils/adt/jsonb.c
+		return append(append(appendLength(b, 1+len(text)), 1), text...)
+	case f == asBoolean:
+		return appendBool(appendLength(b, 1), text[0] == 't')
+	}
+	return append(appendLength(b, len(text)), text...)
+}
