@@ -7,18 +7,18 @@ import (
 )
 
 // Bounds of the number of writers where the setting is absent. Two hide the round trips
-// of one another even in front of a slow server; what more than eight gain is not worth
+// of one another even in front of a slow server; what more than six gain is not worth
 // their connections and the memory of their batches.
 const (
 	fewestWriters = 2
-	firstWriters  = 4
-	mostWriters   = 8
+	mostWriters   = 6
 )
 
 // writers lets so many batches be written at once as the server answers best: it changes
 // the number by one, looks at the rate of events while batches wait for their turn, and
-// goes on in that direction while the rate grows. Where more writers and fewer come to
-// the same, it takes fewer. Its methods may be called concurrently.
+// takes more while each of them gains a tenth, or fewer while that costs nothing: more
+// than the server can use are connections, memory and its own time. Its methods may be
+// called concurrently.
 type writers struct {
 	fewest, most int
 
@@ -49,7 +49,7 @@ func newWriters(fixed int) *writers {
 	if fixed > 0 {
 		return &writers{fewest: fixed, most: fixed, limit: fixed}
 	}
-	return &writers{fewest: fewestWriters, most: mostWriters, limit: firstWriters, step: 1}
+	return &writers{fewest: fewestWriters, most: mostWriters, limit: fewestWriters, step: 1}
 }
 
 // atOnce is how many batches may be in hand. Where the number of writers is not fixed it is
@@ -130,18 +130,19 @@ func (w *writers) pause() {
 
 // decide ends a trial and begins the next.
 func (w *writers) decide(now time.Time) {
-	const noise = 0.05
+	// One more has to gain more than noise may look like: below six writers a server that
+	// is far away, or has processors to spare, answers to each with a fifth at least.
+	const gain, loss = 0.1, 0.05
 	rate := float64(w.trial.events) / (w.trial.took + now.Sub(w.trial.began)).Seconds()
 	w.trial = trial{began: now}
 	if w.fewest == w.most {
 		return
 	}
 	switch {
-	case rate > w.last*(1+noise): // it was the right way
-	case rate < w.last*(1-noise):
-		w.step = -w.step
-	default:
+	case w.step > 0 && rate < w.last*(1+gain):
 		w.step = -1
+	case w.step < 0 && rate < w.last*(1-loss):
+		w.step = 1
 	}
 	w.last = rate
 	if next := w.limit + w.step; next < w.fewest || next > w.most {

@@ -3,6 +3,7 @@ package catalog
 import (
 	"maps"
 	"net/url"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,7 +28,10 @@ const collectAt = "300"
 
 // processEnvironment is all that a plugin process sees of the agent's environment.
 func processEnvironment(environ []string, memory int64) []string {
-	env := []string{"GOMEMLIMIT=" + strconv.FormatInt(memory, 10), "GOGC=" + collectAt, "GOTRACEBACK=single"}
+	env := []string{
+		"GOMEMLIMIT=" + strconv.FormatInt(memory, 10), "GOGC=" + collectAt, "GOTRACEBACK=single",
+		"GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0)), // as many as this process uses
+	}
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -80,6 +81,7 @@ func (p *Program) run(args []string) int {
 		opts.DryRun = p.Stdout
 	}
 	limitMemory(cfg.Agent)
+	shareProcessors()
 	var s *service
 	if !opts.Once {
 		s = &service{p: p, flags: o.configFlags, log: opts.Log, level: &level, before: before}
@@ -92,6 +94,16 @@ func (p *Program) run(args []string) int {
 func limitMemory(agent config.Agent) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(2*agent.MemoryLimit + 24<<20)
+	}
+}
+
+// shareProcessors has this process, and the plugins after it, use half of the processors at
+// a time. Events pass through three processes, none of which does half of the work, so that
+// they use all processors together; with more threads each, they wake and interrupt one
+// another, and a database on the same machine.
+func shareProcessors() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
 	}
 }
 
