@@ -12,12 +12,12 @@ import (
 // measureAgain measures a pass over a bucket of small objects that are all stored: what
 // it asks of S3 and of the ledger, and how long that takes.
 func (b *bench) measureAgain(ctx context.Context) error {
-	objects, err := startBucket(ctx, b.options.objects, 1, "")
+	objects, err := startBucket(ctx, b.options.objects, 1, "", 0)
 	if err != nil {
 		return err
 	}
 	err = b.inFresh(ctx, func(db *pgtest.Database) error {
-		config, err := b.config(objects.source(), b.sink(db))
+		config, err := b.config([]string{objects.source(), b.sink(db)})
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,7 +44,7 @@ func newBench(ctx context.Context, o options) (_ *bench, err error) {
 		return nil, err
 	}
 	if o.readsEvents() {
-		if b.objects, err = startBucket(ctx, o.events, 200, filepath.Join(b.dir, "objects")); err != nil {
+		if b.objects, err = startBucket(ctx, o.events, 200, filepath.Join(b.dir, "objects"), 0); err != nil {
 			return nil, err
 		}
 	}
@@ -87,6 +88,14 @@ func (b *bench) measureEvents(ctx context.Context) error {
 		}
 		if b.runs("discard") {
 			if err := b.discard(ctx); err != nil {
+				return err
+			}
+		}
+		for part, measure := range map[string]func(context.Context) error{"pipelines": b.pipelines, "latency": b.latency} {
+			if !b.runs(part) {
+				continue
+			}
+			if err := measure(ctx); err != nil {
 				return err
 			}
 		}
@@ -144,17 +153,18 @@ func (b *bench) sink(db *pgtest.Database) string {
 	return s + "  }"
 }
 
-// config writes an agent.hcl for a pipeline of these blocks.
-func (b *bench) config(blocks ...string) (string, error) {
-	text := fmt.Sprintf("agent {\n  state_dir = %q\n}\npipeline \"bench\" {", filepath.Join(b.dir, rand.Text()))
-	for _, block := range blocks {
-		text += block
-	}
-	if b.batch != "" {
-		text += "\n  batch { " + b.batch + " }"
+// config writes an agent.hcl for pipelines of these blocks.
+func (b *bench) config(pipelines ...[]string) (string, error) {
+	text := fmt.Sprintf("agent {\n  state_dir = %q\n}\n", filepath.Join(b.dir, rand.Text()))
+	for i, blocks := range pipelines {
+		text += fmt.Sprintf("pipeline \"bench-%d\" {%s", i+1, strings.Join(blocks, ""))
+		if b.batch != "" {
+			text += "\n  batch { " + b.batch + " }"
+		}
+		text += "\n}\n"
 	}
 	name := filepath.Join(b.dir, "agent.hcl")
-	return name, os.WriteFile(name, []byte(text+"\n}\n"), 0o600)
+	return name, os.WriteFile(name, []byte(text), 0o600)
 }
 
 // carried is what a run of the agent took.
@@ -197,7 +207,7 @@ func (b *bench) carry(ctx context.Context, program, config, password string) (ca
 
 // endToEnd measures a version of the agent from bucket to rows.
 func (b *bench) endToEnd(ctx context.Context, db *pgtest.Database, name, program string) error {
-	config, err := b.config(b.objects.source(), b.sink(db))
+	config, err := b.config([]string{b.objects.source(), b.sink(db)})
 	if err != nil {
 		return err
 	}
@@ -231,12 +241,12 @@ func (b *bench) discard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, err := b.config(b.objects.source(), `
+	config, err := b.config([]string{b.objects.source(), `
   filter {
     exclude_event_names = ["NoSuchEvent"]
     where = "event.readOnly != true || event.eventName != 'NoSuchEvent'"
   }
-  sink "discard" {}`)
+  sink "discard" {}`})
 	if err != nil {
 		return err
 	}

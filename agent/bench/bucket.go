@@ -25,11 +25,12 @@ const (
 	region             = "us-east-1"
 )
 
-// trail is the bucket's content: a day before the present month of four streams.
-func trail(events, perObject int) s3test.Trail {
+// trail is the bucket's content: four streams of a day in the month before the present one,
+// or so many months before that.
+func trail(events, perObject, before int) s3test.Trail {
 	now := time.Now().UTC()
 	return s3test.Trail{
-		Seed: 1, Start: time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, time.UTC).AddDate(0, -1, 14),
+		Seed: uint64(1 + before), Start: time.Date(now.Year(), now.Month()-time.Month(1+before), 15, 0, 0, 0, 0, time.UTC),
 		Accounts: []string{"111122223333", "444455556666"}, Regions: []string{region, "ap-northeast-2"},
 		Events: events, EventsPerObject: perObject,
 	}
@@ -50,10 +51,11 @@ func serveBucket(args []string) int {
 	events := flags.Int("events", 1000, "")
 	perObject := flags.Int("per-object", 200, "")
 	dir := flags.String("dir", "", "folder to write the objects to as well")
+	before := flags.Int("before", 0, "months before the usual one")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	if err := bucketUntilEOF(trail(*events, *perObject), *dir); err != nil {
+	if err := bucketUntilEOF(trail(*events, *perObject, *before), *dir); err != nil {
 		fmt.Fprintln(os.Stderr, "bucket:", err)
 		return 1
 	}
@@ -99,9 +101,9 @@ type bucket struct {
 	stdin io.Closer
 }
 
-func startBucket(ctx context.Context, events, perObject int, dir string) (_ *bucket, err error) {
+func startBucket(ctx context.Context, events, perObject int, dir string, before int) (_ *bucket, err error) {
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", serveBucketCommand,
-		fmt.Sprintf("-events=%d", events), fmt.Sprintf("-per-object=%d", perObject), "-dir="+dir)
+		fmt.Sprintf("-events=%d", events), fmt.Sprintf("-per-object=%d", perObject), "-dir="+dir, fmt.Sprintf("-before=%d", before))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -155,13 +157,14 @@ func (b *bucket) close() error {
 	return err
 }
 
-// source is the source block that reads the bucket.
-func (b *bucket) source() string {
-	return strings.NewReplacer("BUCKET", bucketName, "REGION", region, "ENDPOINT", b.URL).Replace(`
+// source is the source block that reads the bucket, with further lines.
+func (b *bucket) source(more ...string) string {
+	return strings.NewReplacer("BUCKET", bucketName, "REGION", region, "ENDPOINT", b.URL, "MORE", strings.Join(more, "\n")).Replace(`
   source "s3" {
     bucket           = "BUCKET"
     region           = "REGION"
     endpoint         = "ENDPOINT"
     force_path_style = true
+    MORE
   }`)
 }

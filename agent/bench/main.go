@@ -57,7 +57,10 @@ type options struct {
 }
 
 // The parts of the benchmark, in the order in which they run.
-var parts = []string{"agent", "copy", "insert", "zcat", "discard", "indexes", "again"}
+var parts = []string{"agent", "copy", "insert", "zcat", "discard", "indexes", "pipelines", "latency", "growth", "again"}
+
+// byName are the parts that run only if -only names them.
+var byName = []string{"pipelines", "latency", "growth"}
 
 func parseFlags() options {
 	var o options
@@ -80,14 +83,16 @@ func parseFlags() options {
 }
 
 // readsEvents says that the bucket of events is needed.
-func (o options) readsEvents() bool { return slices.ContainsFunc(parts[:len(parts)-1], o.runs) }
+func (o options) readsEvents() bool { return slices.ContainsFunc(parts[:len(parts)-2], o.runs) }
 
 // needsRows says that rows have to be prepared.
 func (o options) needsRows() bool {
 	return slices.ContainsFunc([]string{"agent", "copy", "insert", "indexes"}, o.runs)
 }
 
-func (o options) runs(part string) bool { return len(o.only) == 0 || slices.Contains(o.only, part) }
+func (o options) runs(part string) bool {
+	return len(o.only) == 0 && !slices.Contains(byName, part) || slices.Contains(o.only, part)
+}
 
 func run(ctx context.Context, o options) (err error) {
 	for _, part := range o.only {
@@ -114,6 +119,11 @@ func run(ctx context.Context, o options) (err error) {
 	b.report.head(b)
 	if o.readsEvents() {
 		if err := b.measureEvents(ctx); err != nil {
+			return err
+		}
+	}
+	if o.runs("growth") {
+		if err := b.growth(ctx); err != nil {
 			return err
 		}
 	}

@@ -86,7 +86,7 @@ func (s *server) fresh(ctx context.Context) (*pgtest.Database, error) {
 	}
 	return db, s.superuser(ctx, db.Name, func(conn *pgx.Conn) error {
 		// The months of the bucket, so that COPY finds them too.
-		if _, err := conn.Exec(ctx, `select public.ensure_months(array[$1::timestamp])`, trail(1, 1).Start); err != nil {
+		if _, err := conn.Exec(ctx, `select public.ensure_months(array[$1::timestamp])`, trail(1, 1, 0).Start); err != nil {
 			return err
 		}
 		_, err := conn.Exec(ctx, "checkpoint")

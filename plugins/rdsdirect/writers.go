@@ -14,6 +14,9 @@ const (
 	mostWriters   = 6
 )
 
+// firstStep is how the number grows at first, for a server that is far away.
+const firstStep = 2
+
 // writers lets so many batches be written at once as the server answers best: it changes
 // the number by one, looks at the rate of events while batches wait for their turn, and
 // takes more while each of them gains a tenth, or fewer while that costs nothing: more
@@ -28,7 +31,7 @@ type writers struct {
 	queue []chan struct{} // those who wait, first come first served; closed for their turn
 	trial trial
 	last  float64 // events a second in the trial before this one
-	step  int     // that led to this one: 1 or -1
+	step  int     // that led to this one
 }
 
 // A trial is what was written under one limit. Only time in which batches waited counts:
@@ -49,7 +52,7 @@ func newWriters(fixed int) *writers {
 	if fixed > 0 {
 		return &writers{fewest: fixed, most: fixed, limit: fixed}
 	}
-	return &writers{fewest: fewestWriters, most: mostWriters, limit: fewestWriters, step: 1}
+	return &writers{fewest: fewestWriters, most: mostWriters, limit: fewestWriters, step: firstStep}
 }
 
 // atOnce is how many batches may be in hand. Where the number of writers is not fixed it is
@@ -145,8 +148,11 @@ func (w *writers) decide(now time.Time) {
 		w.step = 1
 	}
 	w.last = rate
-	if next := w.limit + w.step; next < w.fewest || next > w.most {
-		w.step = -w.step
+	switch {
+	case w.limit+w.step > w.most:
+		w.step = -1
+	case w.limit+w.step < w.fewest:
+		w.step = 1
 	}
 	w.limit += w.step
 }
