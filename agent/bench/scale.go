@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"strings"
 	"sync"
@@ -73,7 +72,7 @@ func (b *bench) pipelines(ctx context.Context) error {
 // the time.
 func (b *bench) latency(ctx context.Context) error {
 	for _, away := range []time.Duration{0, 2 * time.Millisecond, 20 * time.Millisecond} {
-		p, err := startDelay(b.pg.Host, b.pg.Port, away/2)
+		p, err := startDelay(ctx, b.pg.Host, b.pg.Port, away/2)
 		if err != nil {
 			return err
 		}
@@ -122,8 +121,8 @@ type delay struct {
 	running  sync.WaitGroup
 }
 
-func startDelay(host string, port int, by time.Duration) (*delay, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", "0"))
+func startDelay(ctx context.Context, host string, port int, by time.Duration) (*delay, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", "0"))
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +133,7 @@ func startDelay(host string, port int, by time.Duration) (*delay, error) {
 			if err != nil {
 				return
 			}
-			out, err := net.Dial("tcp", net.JoinHostPort(host, fmt.Sprint(port)))
+			out, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(host, fmt.Sprint(port)))
 			if err != nil {
 				_ = in.Close()
 				continue
@@ -181,7 +180,6 @@ func pass(to, from net.Conn, after time.Duration) {
 		}
 	}
 	_, _ = to.Close(), from.Close()
-	_, _ = io.Copy(io.Discard, from)
-	for range pieces { // until the reader has seen that the connection is closed
+	for range pieces { // so that the reader does not wait for room
 	}
 }
