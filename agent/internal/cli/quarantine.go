@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os/signal"
 	"syscall"
 	"time"
@@ -16,22 +17,22 @@ import (
 )
 
 const quarantineText = `
-agent quarantine shows what rds_direct sinks keep aside with its reason: records
-that cannot be stored, and whole splits (objects, windows, files) that cannot be
-read. Nothing leaves the quarantine by itself.
+agent quarantine shows what is kept aside with its reason: records that cannot
+be stored, and whole splits that cannot be read. Nothing leaves it by itself.
 
   agent quarantine list    -dsn DSN [-kind record|split] [-since 7d] [-json]
   agent quarantine show    -dsn DSN ID [-json | -raw]
   agent quarantine retry   -dsn DSN ID... | all   have the splits read again
   agent quarantine discard -dsn DSN ID...         take out for good
 
-list and show connect as a member of the role inu_reader, retry and discard as
-the owner of the tables. PGPASSWORD or ~/.pgpass may hold the password.
+list and show need a member of the role inu_reader, retry and discard the owner.
+Sinks other than rds_direct have theirs in the state folder: -state-dir DIR.
 `
 
 // quarantineFlags are the flags and words of agent quarantine.
 type quarantineFlags struct {
-	dsn, since  string
+	dsn, dir    string
+	since       string
 	asJSON, raw bool
 	filter      quarantine.Filter
 
@@ -41,6 +42,7 @@ type quarantineFlags struct {
 
 func (o *quarantineFlags) define(f *flag.FlagSet) {
 	f.StringVar(&o.dsn, "dsn", "", "connection `string` of a member of inu_reader or of the owner")
+	f.StringVar(&o.dir, "state-dir", "", "in place of -dsn: the state `folder`, as the agent's user")
 	f.StringVar(&o.filter.Pipeline, "pipeline", "", "list, retry all: only of the pipeline of this `name`")
 	f.StringVar(&o.filter.Source, "source", "", "list, retry all: only of sources of this `type`, such as s3")
 	f.StringVar(&o.filter.Kind, "kind", "", "list, retry all: only this `kind`, record or split")
@@ -56,7 +58,24 @@ type quarantineCommand struct {
 	least, most int
 	all         bool
 	json, raw   bool // whether it has these flags
-	run         func(p *Program, ctx context.Context, q *quarantine.Quarantine, o quarantineFlags) error
+	run         func(p *Program, ctx context.Context, q keptAside, o quarantineFlags) error
+}
+
+// keptAside is a quarantine, wherever it is.
+type keptAside interface {
+	List(ctx context.Context, f quarantine.Filter, each func(quarantine.Entry) error) error
+	Find(ctx context.Context, id uuid.UUID) (quarantine.Entry, error)
+	Retry(ctx context.Context, ids []uuid.UUID, each func(quarantine.Retried) error) error
+	RetryAll(ctx context.Context, f quarantine.Filter, each func(quarantine.Retried) error) error
+	Discard(ctx context.Context, ids []uuid.UUID, each func(quarantine.Entry) error) error
+	Close(ctx context.Context)
+}
+
+func (p *Program) openQuarantine(ctx context.Context, o quarantineFlags) (keptAside, error) {
+	if o.dir != "" {
+		return quarantine.OpenLocal(o.dir, slog.New(slog.NewTextHandler(p.Stderr, nil)))
+	}
+	return quarantine.Open(ctx, o.dsn)
 }
 
 const anyNumber = 1 << 20
@@ -89,7 +108,7 @@ func (p *Program) quarantine(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	q, err := quarantine.Open(ctx, o.dsn)
+	q, err := p.openQuarantine(ctx, o)
 	if err == nil {
 		defer q.Close(ctx)
 		err = c.run(p, ctx, q, o)
@@ -145,9 +164,11 @@ func (o *quarantineFlags) check(c quarantineCommand, words []string, now time.Ti
 		return errors.New("-json goes with list and show, -raw with show, and not both at once")
 	case o.filter.Kind != "" && o.filter.Kind != quarantine.KindRecord && o.filter.Kind != quarantine.KindSplit:
 		return fmt.Errorf("-kind is %s or %s, not %q", quarantine.KindRecord, quarantine.KindSplit, o.filter.Kind)
-	case o.dsn == "":
+	case o.dsn != "" && o.dir != "":
+		return errors.New("-dsn and -state-dir are two places: name one of them")
+	case o.dsn == "" && o.dir == "":
 		return errors.New("say with -dsn where the database is, as a member of the role inu_reader or as the owner of the tables: " +
-			"the sink's own user may not read it")
+			"the sink's own user may not read it; or with -state-dir where the state folder is, for sinks that keep no ledger")
 	}
 	return nil
 }

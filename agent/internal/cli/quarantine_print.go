@@ -13,7 +13,7 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/quarantine"
 )
 
-func (p *Program) quarantineList(ctx context.Context, q *quarantine.Quarantine, o quarantineFlags) error {
+func (p *Program) quarantineList(ctx context.Context, q keptAside, o quarantineFlags) error {
 	n := 0
 	err := q.List(ctx, o.filter, func(e quarantine.Entry) error {
 		n++
@@ -33,7 +33,7 @@ func (p *Program) quarantineList(ctx context.Context, q *quarantine.Quarantine, 
 	return err
 }
 
-func (p *Program) quarantineShow(ctx context.Context, q *quarantine.Quarantine, o quarantineFlags) error {
+func (p *Program) quarantineShow(ctx context.Context, q keptAside, o quarantineFlags) error {
 	e, err := q.Find(ctx, o.ids[0])
 	switch {
 	case err != nil:
@@ -49,7 +49,8 @@ func (p *Program) quarantineShow(ctx context.Context, q *quarantine.Quarantine, 
 	for _, line := range [][2]string{
 		{"id", e.ID.String()},
 		{"kind", e.Kind},
-		{"group", e.Group.String()},
+		{"group", groupOf(e)},
+		{"sink", e.Sink},
 		{"pipeline", e.Pipeline},
 		{"source", e.Source},
 		{"split", e.Split},
@@ -67,7 +68,7 @@ func (p *Program) quarantineShow(ctx context.Context, q *quarantine.Quarantine, 
 	return nil
 }
 
-func (p *Program) quarantineRetry(ctx context.Context, q *quarantine.Quarantine, o quarantineFlags) error {
+func (p *Program) quarantineRetry(ctx context.Context, q keptAside, o quarantineFlags) error {
 	splits := 0
 	each := func(r quarantine.Retried) error {
 		splits++
@@ -86,17 +87,24 @@ func (p *Program) quarantineRetry(ctx context.Context, q *quarantine.Quarantine,
 	}
 	fmt.Fprintf(p.Stdout, "%s to be read again by the next listing of the source. It covers old ones when the agent starts, and at once with -mode once.\n",
 		count(splits, "split"))
+	if o.dir != "" && splits > 0 {
+		fmt.Fprintln(p.Stdout, "The sink gets all events of these splits once more, under the IDs that it has seen.")
+	}
 	return nil
 }
 
-func (p *Program) quarantineDiscard(ctx context.Context, q *quarantine.Quarantine, o quarantineFlags) error {
+func (p *Program) quarantineDiscard(ctx context.Context, q keptAside, o quarantineFlags) error {
 	n := 0
 	err := q.Discard(ctx, o.ids, func(e quarantine.Entry) error {
 		n++
 		fmt.Fprintf(p.Stdout, "discarded %s  %s  %s %s  %s  %s\n", e.ID, e.Kind, escaped(e.Pipeline), escaped(e.Source), escaped(e.Split), escaped(e.EventID))
 		return nil
 	})
-	if err == nil {
+	switch {
+	case err != nil:
+	case o.dir != "":
+		fmt.Fprintf(p.Stdout, "%s gone for good.\n", countEntries(n))
+	default:
 		fmt.Fprintf(p.Stdout, "%s gone for good; the table released says by whom.\n", countEntries(n))
 	}
 	return err
@@ -106,7 +114,8 @@ func (p *Program) quarantineDiscard(ctx context.Context, q *quarantine.Quarantin
 type entryJSON struct {
 	ID          uuid.UUID  `json:"id"`
 	Kind        string     `json:"kind"`
-	Group       uuid.UUID  `json:"group_id"`
+	Group       string     `json:"group_id,omitempty"`
+	Sink        string     `json:"sink,omitempty"`
 	Pipeline    string     `json:"pipeline"`
 	Source      string     `json:"source"`
 	Split       string     `json:"split"`
@@ -120,13 +129,21 @@ type entryJSON struct {
 
 func newEntryJSON(e quarantine.Entry) entryJSON {
 	out := entryJSON{
-		ID: e.ID, Kind: e.Kind, Group: e.Group, Pipeline: e.Pipeline, Source: e.Source, Split: e.Split,
+		ID: e.ID, Kind: e.Kind, Group: groupOf(e), Sink: e.Sink, Pipeline: e.Pipeline, Source: e.Source, Split: e.Split,
 		EventID: e.EventID, Reason: e.Reason, Quarantined: e.Recorded, Bytes: e.Size,
 	}
 	if !e.Time.IsZero() {
 		out.Time = &e.Time
 	}
 	return out
+}
+
+// groupOf is the group of an entry in a database.
+func groupOf(e quarantine.Entry) string {
+	if e.Group == uuid.Nil {
+		return ""
+	}
+	return e.Group.String()
 }
 
 // stamp is a time as people read it; empty for one that is not known.

@@ -13,7 +13,6 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/daemon"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/ledger"
-	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
 func TestASinkWithoutALedgerIsGivenEachSplitOnce(t *testing.T) {
@@ -72,10 +71,10 @@ func TestWhatASinkWithoutALedgerRefusesIsKeptAside(t *testing.T) {
 		t.Errorf("stats %+v", stats[0])
 	}
 	kept := 0
-	err = ledger.New(state, slog.New(slog.DiscardHandler)).Quarantine(t.Context(), func(pipeline, sink string, q sdk.Quarantined) error {
+	err = ledger.New(state, slog.New(slog.DiscardHandler)).Quarantine(t.Context(), func(q ledger.Kept) error {
 		kept++
-		if want := fmt.Sprintf(`{"id":"%s.7"}`, q.Split); pipeline != "p" || sink != "lines" || q.Reason != "refused" || string(q.Raw) != want {
-			t.Errorf("kept %s %s %+v", pipeline, sink, q)
+		if want := fmt.Sprintf(`{"id":"%s.7"}`, q.Split); q.Pipeline != "p" || q.Sink != "lines" || q.Reason != "refused" || string(q.Raw) != want {
+			t.Errorf("kept %+v", q)
 		}
 		return nil
 	})

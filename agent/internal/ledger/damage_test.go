@@ -73,7 +73,7 @@ func survives(t *testing.T, db []byte, splits []string) int {
 			t.Errorf("unknown split %d is in state %d", i, s)
 		}
 	}
-	if err := f.Quarantine(t.Context(), func(string, string, sdk.Quarantined) error { return nil }); err != nil {
+	if err := f.Quarantine(t.Context(), func(ledger.Kept) error { return nil }); err != nil {
 		t.Error(err)
 	}
 	record(t, f, ended("new", "f1", 0))

@@ -60,12 +60,13 @@ type record struct {
 	Time     time.Time `json:"time,omitzero"`
 	Reason   string    `json:"reason"`
 	Raw      []byte    `json:"raw"`
+	Recorded time.Time `json:"recorded,omitzero"`
 }
 
 func newRecord(pipeline, sink string, q sdk.Quarantined) record {
 	return record{
 		Pipeline: pipeline, Sink: sink, Source: q.Source, Split: q.Split,
-		EventID: q.EventID, Time: q.Time, Reason: q.Reason, Raw: q.Raw,
+		EventID: q.EventID, Time: q.Time, Reason: q.Reason, Raw: q.Raw, Recorded: time.Now().UTC(),
 	}
 }
 

@@ -100,33 +100,3 @@ func (f *File) Record(ctx context.Context, sink, pipeline string, completed []sd
 	}
 	return nil
 }
-
-// Quarantine calls each with all records that were kept aside, and with the pipeline
-// and sink they were meant for.
-func (f *File) Quarantine(ctx context.Context, each func(pipeline, sink string, q sdk.Quarantined) error) error {
-	var kept []record
-	err := f.view(ctx, func(tx *bolt.Tx) error {
-		kept = nil
-		table := tx.Bucket(quarantine)
-		if table == nil {
-			return nil
-		}
-		return table.ForEach(func(key, value []byte) error {
-			var r record
-			if err := unseal(key, value, &r); err != nil {
-				return err
-			}
-			kept = append(kept, r)
-			return nil
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("read quarantine of ledger %s: %w", f.path(), err)
-	}
-	for _, r := range kept {
-		if err := each(r.Pipeline, r.Sink, r.quarantined()); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -137,11 +137,11 @@ func TestWhatIsKeptAsideKeepsItsBytes(t *testing.T) {
 		}
 	}
 	var got []sdk.Quarantined
-	err := f.Quarantine(t.Context(), func(pipeline, sink string, q sdk.Quarantined) error {
-		if pipeline != "audit" || sink != "out" {
-			t.Errorf("kept for %s, %s", pipeline, sink)
+	err := f.Quarantine(t.Context(), func(k ledger.Kept) error {
+		if k.Pipeline != "audit" || k.Sink != "out" || time.Since(k.Recorded) > time.Hour {
+			t.Errorf("kept %+v", k)
 		}
-		got = append(got, q)
+		got = append(got, k.Quarantined)
 		return nil
 	})
 	if err != nil {

@@ -41,7 +41,7 @@ func batch() sdk.Batch {
 func kept(t *testing.T, f *ledger.File) map[string]string {
 	t.Helper()
 	got := map[string]string{}
-	if err := f.Quarantine(t.Context(), func(_, _ string, q sdk.Quarantined) error {
+	if err := f.Quarantine(t.Context(), func(q ledger.Kept) error {
 		got[q.Split+"/"+q.EventID] = q.Reason + ": " + string(q.Raw)
 		return nil
 	}); err != nil {

@@ -1,8 +1,8 @@
-// Package quarantine is what a person does about records and splits that an rds_direct
-// sink keeps aside: look at them, have them read again, or discard them. Nothing leaves
+// Package quarantine is what a person does about records and splits that are kept aside, by
+// an rds_direct sink in its database, or for another sink in the state folder: look at them, have them read again, or discard them. Nothing leaves
 // the quarantine by itself.
 //
-// What a person takes out goes to the table released, so that every record that was
+// What a person takes out of a database goes to the table released, so that every record that was
 // read stays accounted for: package audit counts what was discarded, and finds what was
 // to be read again and was not.
 package quarantine
@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/database"
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/ledger"
 )
 
 // The kinds of entries.
@@ -30,7 +31,8 @@ const (
 type Entry struct {
 	ID       uuid.UUID
 	Kind     string
-	Group    uuid.UUID
+	Group    uuid.UUID // of an rds_direct sink
+	Sink     string    // the name of another one
 	Pipeline string
 	Source   string // the source's type
 	Split    string
@@ -49,7 +51,7 @@ type Filter struct {
 }
 
 // ErrNotFound says that there is no entry with an ID.
-var ErrNotFound = errors.New("not in the quarantine")
+var ErrNotFound = ledger.ErrNotKept
 
 // A Quarantine is a connection to the quarantine of one database. Its methods are for
 // one goroutine.
