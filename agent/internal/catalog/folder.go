@@ -24,7 +24,7 @@ func makeDir(parent string) (string, error) {
 	}
 	dir, err := os.MkdirTemp(parent, dirPrefix+processName(os.Getpid())+"-")
 	if err != nil {
-		return "", fmt.Errorf("make folder for plugin sockets: %w", err)
+		return "", fmt.Errorf("make folder for plugin sockets: %w (it lies in $RUNTIME_DIRECTORY, else in $TMPDIR, else in /tmp: name one that this user may write to)", err)
 	}
 	return dir, nil
 }
