@@ -398,7 +398,7 @@ func (s *Stage) Fetched() (objects, requests int) {
 // Done is how many of the issued objects the group's ledger has.
 func (s *Stage) Done(ctx context.Context, conn *pgx.Conn, group string) (int, error) {
 	var n int
-	err := conn.QueryRow(ctx, `select count(*)::int from ledger where group_id = $1::text::uuid and source <> 'cloudtrail_api'`, group).Scan(&n)
+	err := conn.QueryRow(ctx, `select count(distinct split)::int from ledger where group_id = $1::text::uuid and source <> 'cloudtrail_api'`, group).Scan(&n)
 	return n, err
 }
 
