@@ -195,8 +195,9 @@ func (s *Source) region(accountID, name string) *region {
 		return r
 	}
 	r := &region{
-		renew: func(ctx context.Context) error { return s.renew(ctx, accountID) },
-		quota: newQuota(filepath.Join(s.quotas, s.quotaName(accountID, name)), s.settings.Rate),
+		reading: make(chan struct{}, slots),
+		renew:   func(ctx context.Context) error { return s.renew(ctx, accountID) },
+		quota:   newQuota(filepath.Join(s.quotas, s.quotaName(accountID, name)), s.settings.Rate),
 		client: cloudtrail.NewFromConfig(s.access.Config, func(o *cloudtrail.Options) {
 			o.Region = name
 			o.Retryer = aws.NopRetryer{}

@@ -125,7 +125,12 @@ func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Eve
 		return sdk.Gone(fmt.Errorf("CloudTrail's event history goes back 90 days, to %s: "+
 			"this window, and any before it that was not read in time, can be read from S3 only", oldest.Format(time.RFC3339)))
 	}
-	d := &document{ctx: ctx, region: s.region(st.account, st.region), stream: st, emit: emit}
+	r := s.region(st.account, st.region)
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	defer r.end()
+	d := &document{ctx: ctx, region: r, stream: st, emit: emit}
 	d.in = request(st, w, oldest)
 	if err := cloudtrailfile.Read(d, st.account, cloudtrailfile.Limits{}, emit); err != nil {
 		return fmt.Errorf("look up events of %s: %w", split.ID, err)

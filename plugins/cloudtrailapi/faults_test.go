@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -154,6 +156,31 @@ func TestATokenThatExpiresMakesThePassBeginAgain(t *testing.T) {
 			}
 			busy = false
 		}
+	})
+}
+
+// Ten windows that took turns would each come too late for its next page, for ever.
+func TestManyWindowsAtOnceDoNotOutliveTheirTokens(t *testing.T) {
+	afterTwoDays(t, func(t *testing.T) {
+		srv := lookuptest.New(lookuptest.Options{TokenLife: 3 * time.Second})
+		var splits []string
+		for i := range 10 {
+			start := today().Add(time.Duration(i) * time.Hour)
+			srv.Add(seoul, happening(fmt.Sprint("e", i, "-"), start, 120)...)
+			splits = append(splits, splitID(seoul, start))
+		}
+		src := source(t, srv, Settings{})
+		var all sync.WaitGroup
+		for _, id := range splits {
+			all.Go(func() {
+				n := 0
+				err := src.Fetch(t.Context(), sdk.Split{ID: id}, func(page []sdk.Event) error { n += len(page); return nil })
+				if err != nil || n < 120 {
+					t.Errorf("%s: %d events, %v", id, n, err)
+				}
+			})
+		}
+		all.Wait()
 	})
 }
 

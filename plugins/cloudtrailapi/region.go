@@ -19,7 +19,24 @@ type region struct {
 	renew  func(context.Context) error // finds credentials again
 	quota  *quota
 	open   atomic.Bool // it has answered, and not refused since
+
+	// reading has a place for each window that is being read, as many as there are slots of
+	// the quota. Were more to take turns, a window's turn could come when the token of
+	// its page has expired, and none would ever come to its end.
+	reading chan struct{}
 }
+
+// begin waits until a window may be read; end is called when it was.
+func (r *region) begin(ctx context.Context) error {
+	select {
+	case r.reading <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *region) end() { <-r.reading }
 
 // How often a request is sent before its error is returned, and the rests between.
 // The SDK's own retries are off: they would spend the quota behind its back.
