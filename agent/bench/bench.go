@@ -91,16 +91,14 @@ func (b *bench) measureEvents(ctx context.Context) error {
 				return err
 			}
 		}
-		for part, measure := range map[string]func(context.Context) error{"pipelines": b.pipelines, "latency": b.latency} {
-			if !b.runs(part) {
+		for _, part := range []struct {
+			name    string
+			measure func(context.Context) error
+		}{{"indexes", b.measureIndexes}, {"pipelines", b.pipelines}, {"latency", b.latency}} {
+			if !b.runs(part.name) {
 				continue
 			}
-			if err := measure(ctx); err != nil {
-				return err
-			}
-		}
-		if b.runs("indexes") {
-			if err := b.measureIndexes(ctx); err != nil {
+			if err := part.measure(ctx); err != nil {
 				return err
 			}
 		}

@@ -82,8 +82,10 @@ func parseFlags() options {
 	return o
 }
 
-// readsEvents says that the bucket of events is needed.
-func (o options) readsEvents() bool { return slices.ContainsFunc(parts[:len(parts)-2], o.runs) }
+// readsEvents says that the bucket of events is needed. Growth and again have their own.
+func (o options) readsEvents() bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return part != "growth" && part != "again" && o.runs(part) })
+}
 
 // needsRows says that rows have to be prepared.
 func (o options) needsRows() bool {

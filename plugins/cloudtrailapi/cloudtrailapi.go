@@ -120,16 +120,16 @@ func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Eve
 	if err := s.expectAccount(ctx, st.account); err != nil {
 		return err
 	}
-	oldest := time.Now().UTC().Add(-history).Truncate(time.Second).Add(time.Second)
-	if w.expired(time.Now()) {
-		return sdk.Gone(fmt.Errorf("CloudTrail's event history goes back 90 days, to %s: "+
-			"this window, and any before it that was not read in time, can be read from S3 only", oldest.Format(time.RFC3339)))
-	}
 	r := s.region(st.account, st.region)
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
 	defer r.end()
+	oldest := time.Now().UTC().Add(-history).Truncate(time.Second).Add(time.Second)
+	if w.expired(time.Now()) {
+		return sdk.Gone(fmt.Errorf("CloudTrail's event history goes back 90 days, to %s: "+
+			"this window, and any before it that was not read in time, can be read from S3 only", oldest.Format(time.RFC3339)))
+	}
 	d := &document{ctx: ctx, region: r, stream: st, emit: emit}
 	d.in = request(st, w, oldest)
 	if err := cloudtrailfile.Read(d, st.account, cloudtrailfile.Limits{}, emit); err != nil {

@@ -110,8 +110,8 @@ func (l *lister) file(path string, info fs.FileInfo) error {
 	}
 	split := splitOf(path, info)
 	if len(split.ID) > sdk.MaxSplitID {
-		l.faults = append(l.faults, fmt.Errorf("path %q… has %d bytes, too many for the ledger, which has room for about %d: move the file to where its path is shorter",
-			path[:60], len(path), sdk.MaxSplitID-versionWidth))
+		l.faults = append(l.faults, fmt.Errorf("path %.60q… has %d bytes, too many for the ledger, which has room for about %d: move the file to where its path is shorter",
+			path, len(path), sdk.MaxSplitID-versionWidth))
 		return nil
 	}
 	if !l.within.Contains(split.Time) {

@@ -58,14 +58,12 @@ func (p *parameters) values() [][]byte {
 // src/backend/utils/adt/arrayfuncs.c: dimensions, a flag for nulls that the server works
 // out anew, the element's type, length and lower bound, then each element with its length.
 func (p *parameters) array(element uint32, rows []*row, put func(b []byte, r *row) ([]byte, bool)) {
-	b := binary.BigEndian.AppendUint32(p.buf, 1)
-	b = binary.BigEndian.AppendUint32(b, 1)
+	b := appendLength(appendLength(p.buf, 1), 1)
 	b = binary.BigEndian.AppendUint32(b, element)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(rows)))
-	b = binary.BigEndian.AppendUint32(b, 1)
+	b = appendLength(appendLength(b, len(rows)), 1)
 	for _, r := range rows {
 		at := len(b)
-		b = binary.BigEndian.AppendUint32(b, nullElement)
+		b = appendLength(b, nullElement)
 		var there bool
 		if b, there = put(b, r); there {
 			binary.BigEndian.PutUint32(b[at:], uint32(len(b)-at-4))

@@ -85,7 +85,6 @@ func (s *Sink) Write(ctx context.Context, b sdk.Batch) (result sdk.Result, err e
 	if err != nil {
 		return sdk.Result{}, err
 	}
-	defer w.release()
 	if err := s.prepareSchema(ctx, w.first); err != nil {
 		return sdk.Result{}, err
 	}

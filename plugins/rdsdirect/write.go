@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +21,6 @@ type write struct {
 	tallies []*tally // of each event's split
 	splits  map[splitKey]*tally
 
-	rows       *[]row // of rowsPool
 	first      []*row // one for each id, sorted by id
 	repeats    []*row // more events of the batch with an id in first
 	quarantine []quarantined
@@ -71,22 +69,9 @@ func (w *write) tally(source, split string) *tally {
 	return w.splits[k]
 }
 
-// rowsPool has the memory of rows, about 1 KB each: to clear it and to collect it took a
-// tenth of the sink's time.
-var rowsPool = sync.Pool{New: func() any { return new([]row) }}
-
-// release gives the memory of the rows back. The write is over.
-func (w *write) release() {
-	clear(*w.rows) // it would keep the batch
-	rowsPool.Put(w.rows)
-	w.rows, w.first, w.repeats = nil, nil, nil
-}
-
 // makeRows fills first and repeats, and rejects what cannot be a row.
 func (w *write) makeRows(group uuid.UUID) {
-	w.rows = rowsPool.Get().(*[]row)
-	rows := slices.Grow((*w.rows)[:0], len(w.batch.Events))[:len(w.batch.Events)]
-	*w.rows = rows
+	rows := make([]row, len(w.batch.Events))
 	w.first = make([]*row, 0, len(rows))
 	m := rowMaker{group: group}
 	for i := range w.batch.Events {

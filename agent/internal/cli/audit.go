@@ -6,7 +6,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os/signal"
 	"slices"
 	"strings"
@@ -19,7 +18,6 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/catalog"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/filter"
-	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/plain"
 )
 
 const auditText = `
@@ -75,7 +73,7 @@ func (p *Program) audit(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	cat := p.catalog(slog.New(slog.NewTextHandler(plain.TextWriter(p.Stderr), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	cat := p.catalog(p.warnings())
 	cat.Configure(cfg.Agent, cfg.Plugins)
 	defer closeCatalog(ctx, cat)
 	if opts.Sources, err = auditSources(cat, audited); err != nil {

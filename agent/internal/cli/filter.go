@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -84,7 +83,7 @@ func (p *Program) readFiles(paths []string, take func([]sdk.Event) error) (inval
 	if err != nil {
 		return nil, fmt.Errorf("settings of the file source: %w", err)
 	}
-	cat := p.catalog(slog.New(slog.NewTextHandler(plain.TextWriter(p.Stderr), &slog.HandlerOptions{Level: slog.LevelWarn})))
+	cat := p.catalog(p.warnings())
 	ctx, cancel := context.WithCancel(context.Background())
 	defer func() {
 		closing, done := context.WithTimeout(ctx, 5*time.Second)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os/signal"
 	"syscall"
 	"time"
@@ -73,7 +72,7 @@ type keptAside interface {
 
 func (p *Program) openQuarantine(ctx context.Context, o quarantineFlags) (keptAside, error) {
 	if o.dir != "" {
-		return quarantine.OpenLocal(o.dir, slog.New(slog.NewTextHandler(p.Stderr, nil)))
+		return quarantine.OpenLocal(o.dir, p.warnings())
 	}
 	return quarantine.Open(ctx, o.dsn)
 }

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,10 +26,8 @@ type Kept struct {
 }
 
 func newKept(key []byte, r record) Kept {
-	sum := sha256.Sum256(key)
-	sum[6] = sum[6]&0x0f | 0x80 // version 8, for own recipes (RFC 9562, section 5.8)
-	sum[8] = sum[8]&0x3f | 0x80
-	return Kept{Quarantined: r.quarantined(), ID: uuid.UUID(sum[:16]), Pipeline: r.Pipeline, Sink: r.Sink, Recorded: r.Recorded}
+	id := uuid.NewHash(sha256.New(), uuid.Nil, key, 8) // for own recipes (RFC 9562, section 5.8)
+	return Kept{Quarantined: r.quarantined(), ID: id, Pipeline: r.Pipeline, Sink: r.Sink, Recorded: r.Recorded}
 }
 
 // ErrNotKept says that nothing with an ID is kept aside.
@@ -151,14 +148,19 @@ type keyed struct {
 
 // find answers the records with all these IDs.
 func find(tx *bolt.Tx, ids []uuid.UUID) (found []keyed, err error) {
+	missing := make(map[uuid.UUID]bool, len(ids))
+	for _, id := range ids {
+		missing[id] = true
+	}
 	err = eachRecord(tx, func(key []byte, r record) error {
-		if k := newKept(key, r); slices.Contains(ids, k.ID) {
+		if k := newKept(key, r); missing[k.ID] {
+			delete(missing, k.ID)
 			found = append(found, keyed{bytes.Clone(key), k})
 		}
 		return nil
 	})
 	for _, id := range ids {
-		if err == nil && !slices.ContainsFunc(found, func(r keyed) bool { return r.kept.ID == id }) {
+		if err == nil && missing[id] {
 			err = fmt.Errorf("%s: %w", id, ErrNotKept)
 		}
 	}

@@ -58,11 +58,20 @@ func (l *Local) Find(ctx context.Context, id uuid.UUID) (Entry, error) {
 
 // Retry is [Quarantine.Retry]. The sink gets all events of the splits again.
 func (l *Local) Retry(ctx context.Context, ids []uuid.UUID, each func(Retried) error) error {
-	for _, id := range ids {
-		if e, err := l.Find(ctx, id); err == nil && isQueueMessage(e) {
-			return fmt.Errorf("%s, %s: %w", id, e.Split, ErrMessage)
+	all, err := l.entries(ctx, Filter{})
+	if err != nil {
+		return err
+	}
+	for _, e := range all {
+		if isQueueMessage(e) && slices.Contains(ids, e.ID) {
+			return fmt.Errorf("%s, %s: %w", e.ID, e.Split, ErrMessage)
 		}
 	}
+	return l.retry(ctx, ids, each)
+}
+
+// retry has the splits of entries read again, none of which is a message.
+func (l *Local) retry(ctx context.Context, ids []uuid.UUID, each func(Retried) error) error {
 	splits, err := l.file.Retry(ctx, ids...)
 	if err != nil {
 		return err
@@ -88,7 +97,7 @@ func (l *Local) RetryAll(ctx context.Context, f Filter, each func(Retried) error
 			ids = append(ids, e.ID)
 		}
 	}
-	return l.Retry(ctx, ids, each)
+	return l.retry(ctx, ids, each)
 }
 
 // Discard is [Quarantine.Discard].

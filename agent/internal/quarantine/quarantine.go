@@ -1,10 +1,10 @@
 // Package quarantine is what a person does about records and splits that are kept aside, by
-// an rds_direct sink in its database, or for another sink in the state folder: look at them, have them read again, or discard them. Nothing leaves
-// the quarantine by itself.
+// an rds_direct sink in its database, or for another sink in the state folder: look at
+// them, have them read again, or discard them. Nothing leaves the quarantine by itself.
 //
-// What a person takes out of a database goes to the table released, so that every record that was
-// read stays accounted for: package audit counts what was discarded, and finds what was
-// to be read again and was not.
+// What a person takes out of a database goes to the table released, so that every record
+// that was read stays accounted for: package audit counts what was discarded, and finds
+// what was to be read again and was not.
 package quarantine
 
 import (

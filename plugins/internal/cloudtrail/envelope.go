@@ -154,9 +154,6 @@ func parseTime(v []byte) (time.Time, bool) {
 	if len(v) < 2 || v[0] != '"' || len(v) > 64 {
 		return time.Time{}, false
 	}
-	if t, err := time.Parse(time.RFC3339, string(v[1:len(v)-1])); err == nil {
-		return t.UTC(), true
-	}
 	s := strings.TrimSpace(unquote(v))
 	for _, layout := range timeLayouts {
 		if layout == "2006-01-02 15:04:05 MST" && !strings.HasSuffix(s, " UTC") && !strings.HasSuffix(s, " GMT") {

@@ -29,7 +29,8 @@ type text struct {
 	err     error // why reading failed; not io.EOF
 }
 
-// readers are what reading takes whatever the file: 140 KB, used again for the next one.
+// readers are what reading takes whatever the file, buffers and gzip's tables. They are used
+// again for the next one.
 type readers struct {
 	in       *bufio.Reader // what the file holds
 	gunzip   *gzip.Reader

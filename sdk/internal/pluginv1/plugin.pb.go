@@ -904,7 +904,8 @@ func (x *DiscoverResponse) GetSplits() []*Split {
 
 type Split struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	Id    string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// At most 2,000 bytes.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	// Microseconds since 1970-01-01 UTC; 0 is unknown. So everywhere.
 	Time  int64 `protobuf:"varint,2,opt,name=time,proto3" json:"time,omitempty"`
 	Bytes int64 `protobuf:"varint,3,opt,name=bytes,proto3" json:"bytes,omitempty"`
