@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/google/uuid"
 
@@ -18,11 +20,19 @@ import (
 // with the same folder is not in the way. What is discarded is gone.
 type Local struct{ file *ledger.File }
 
-// OpenLocal opens the quarantine of a state folder, which has to be there.
+// OpenLocal opens the quarantine of a state folder, which has to be there and to belong to
+// this user: a file that root made in it would keep the agent out.
 func OpenLocal(dir string, log *slog.Logger) (*Local, error) {
 	f := ledger.New(dir, log)
 	if !f.Exists() {
 		return nil, fmt.Errorf("there is no ledger in %s: no sink without one of its own has run with this state_dir", dir)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return nil, err
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
+		return nil, fmt.Errorf("folder %s belongs to user %d: run this as that user, as in sudo -u '#%d' agent quarantine list -state-dir %s", dir, st.Uid, st.Uid, dir)
 	}
 	return &Local{f}, nil
 }

@@ -3,6 +3,7 @@ package quarantine_test
 import (
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -125,6 +126,22 @@ func TestWhatIsDiscardedInTheStateFolderIsGone(t *testing.T) {
 	states, err := file.Done(t.Context(), "out", sdk.DoneQuery{Pipeline: "audit", Source: "s3", Filter: "f", Splits: []string{"two"}})
 	if err != nil || states[0] != sdk.SplitDone {
 		t.Errorf("the split is %v, %v; want it done", states, err)
+	}
+}
+
+func TestTheStateFolderOfAnotherUserIsLeftAlone(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a folder to another user")
+	}
+	dir := t.TempDir()
+	if err := ledger.New(dir, slog.New(slog.DiscardHandler)).Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(dir, 12345, 12345); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := quarantine.OpenLocal(dir, nil); err == nil || !strings.Contains(err.Error(), "belongs to user 12345: run this as that user") {
+		t.Errorf("OpenLocal = %v", err)
 	}
 }
 
