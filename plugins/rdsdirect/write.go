@@ -33,6 +33,7 @@ type splitKey struct{ source, split string }
 // A tally counts what the transaction does with the events of one split.
 type tally struct {
 	splitKey
+	origin                         string // the split as text of PostgreSQL
 	stored, duplicate, quarantined int64
 }
 
@@ -63,7 +64,7 @@ func newWrite(group uuid.UUID, b sdk.Batch) (*write, error) {
 func (w *write) tally(source, split string) *tally {
 	k := splitKey{source, split}
 	if w.splits[k] == nil {
-		w.splits[k] = &tally{splitKey: k}
+		w.splits[k] = &tally{splitKey: k, origin: storable(split)}
 	}
 	return w.splits[k]
 }
@@ -80,7 +81,7 @@ func (w *write) makeRows(group uuid.UUID) {
 			continue
 		}
 		rows[i].event = i
-		rows[i].origin = storable(t.split)
+		rows[i].origin = t.origin
 		w.first = append(w.first, &rows[i])
 	}
 	// Every writer inserts in the order of ids, so that no two wait for each other.
