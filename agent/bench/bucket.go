@@ -39,6 +39,7 @@ func trail(events, perObject, before int) s3test.Trail {
 // loaded is what the server says once it is ready.
 type loaded struct {
 	URL     string
+	Queue   string // its URL, if there is one
 	Objects int
 	Records int
 	Bytes   int64 // as stored
@@ -52,10 +53,15 @@ func serveBucket(args []string) int {
 	perObject := flags.Int("per-object", 200, "")
 	dir := flags.String("dir", "", "folder to write the objects to as well")
 	before := flags.Int("before", 0, "months before the usual one")
+	queued := flags.Bool("queued", false, "put the objects when asked to, and tell a queue of them")
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
-	if err := bucketUntilEOF(trail(*events, *perObject, *before), *dir); err != nil {
+	serve := bucketUntilEOF
+	if *queued {
+		serve = queueUntilEOF
+	}
+	if err := serve(trail(*events, *perObject, *before), *dir); err != nil {
 		fmt.Fprintln(os.Stderr, "bucket:", err)
 		return 1
 	}
@@ -87,11 +93,17 @@ func bucketUntilEOF(t s3test.Trail, dir string) error {
 		m.Objects, m.Records, m.Bytes = m.Objects+1, m.Records+o.Records, m.Bytes+int64(len(o.Body))
 	}
 	m.URL = s.URL
+	return errors.Join(m.untilEOF(), s.Close())
+}
+
+// untilEOF tells the parent that the server is ready, and waits until the parent is gone or
+// closes its end.
+func (m loaded) untilEOF() error {
 	if err := json.NewEncoder(os.Stdout).Encode(m); err != nil {
 		return err
 	}
-	_, _ = io.Copy(io.Discard, os.Stdin) // until the parent is gone, or closes it
-	return s.Close()
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return nil
 }
 
 // A bucket is the server's process as its parent sees it.
@@ -101,9 +113,9 @@ type bucket struct {
 	stdin io.Closer
 }
 
-func startBucket(ctx context.Context, events, perObject int, dir string, before int) (_ *bucket, err error) {
-	cmd := exec.CommandContext(ctx, "/proc/self/exe", serveBucketCommand,
-		fmt.Sprintf("-events=%d", events), fmt.Sprintf("-per-object=%d", perObject), "-dir="+dir, fmt.Sprintf("-before=%d", before))
+func startBucket(ctx context.Context, events, perObject int, dir string, before int, more ...string) (_ *bucket, err error) {
+	args := []string{serveBucketCommand, fmt.Sprintf("-events=%d", events), fmt.Sprintf("-per-object=%d", perObject), "-dir=" + dir, fmt.Sprintf("-before=%d", before)}
+	cmd := exec.CommandContext(ctx, "/proc/self/exe", append(args, more...)...)
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -128,8 +140,11 @@ func startBucket(ctx context.Context, events, perObject int, dir string, before 
 }
 
 // lists is how many list requests the server has answered.
-func (b *bucket) lists(ctx context.Context) (n int, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.URL+"/-/lists", nil)
+func (b *bucket) lists(ctx context.Context) (int, error) { return b.number(ctx, "/-/lists") }
+
+// number is what the server answers to a question of the benchmark's.
+func (b *bucket) number(ctx context.Context, path string) (n int, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, b.URL+path, nil)
 	if err != nil {
 		return 0, err
 	}

@@ -57,10 +57,10 @@ type options struct {
 }
 
 // The parts of the benchmark, in the order in which they run.
-var parts = []string{"agent", "copy", "insert", "zcat", "discard", "indexes", "pipelines", "latency", "growth", "again"}
+var parts = []string{"agent", "copy", "insert", "zcat", "discard", "indexes", "pipelines", "latency", "queue", "growth", "again"}
 
 // byName are the parts that run only if -only names them.
-var byName = []string{"pipelines", "latency", "growth"}
+var byName = []string{"pipelines", "latency", "queue", "growth"}
 
 func parseFlags() options {
 	var o options
@@ -82,9 +82,10 @@ func parseFlags() options {
 	return o
 }
 
-// readsEvents says that the bucket of events is needed. Growth and again have their own.
+// readsEvents says that the bucket of events is needed. Some parts have one of their own.
 func (o options) readsEvents() bool {
-	return slices.ContainsFunc(parts, func(part string) bool { return part != "growth" && part != "again" && o.runs(part) })
+	own := []string{"queue", "growth", "again"}
+	return slices.ContainsFunc(parts, func(part string) bool { return !slices.Contains(own, part) && o.runs(part) })
 }
 
 // needsRows says that rows have to be prepared.
@@ -121,6 +122,11 @@ func run(ctx context.Context, o options) (err error) {
 	b.report.head(b)
 	if o.readsEvents() {
 		if err := b.measureEvents(ctx); err != nil {
+			return err
+		}
+	}
+	if o.runs("queue") {
+		if err := b.queues(ctx); err != nil {
 			return err
 		}
 	}
