@@ -7,7 +7,7 @@
 // number of times and from several hosts.
 //
 // The schema is that of package sql. The role that the sink connects as needs only
-// what agent migrate grants it: INSERT, SELECT on events.id and the use of four
+// what agent migrate grants it: INSERT, SELECT on events.id and the use of five
 // functions.
 package rdsdirect
 
