@@ -20,11 +20,10 @@ func eventID(values ...[]byte) string {
 			continue
 		}
 		id := unquote(v)
-		guid, upper := isGUID(id)
 		switch {
-		case upper:
+		case isGUID(id):
 			return strings.ToLower(id)
-		case guid, plainID(id):
+		case plainID(id):
 			return id
 		}
 		// The bytes as written, so that what unquote replaces keeps IDs apart.
@@ -34,26 +33,24 @@ func eventID(values ...[]byte) string {
 	return ""
 }
 
-// isGUID says whether s is a GUID, and one with letters in upper case.
-func isGUID(s string) (guid, upper bool) {
+func isGUID(s string) bool {
 	if len(s) != 36 {
-		return false, false
+		return false
 	}
 	for i := range len(s) {
 		c := s[i]
-		switch {
-		case i == 8 || i == 13 || i == 18 || i == 23:
+		switch i {
+		case 8, 13, 18, 23:
 			if c != '-' {
-				return false, false
+				return false
 			}
-		case c >= '0' && c <= '9' || c >= 'a' && c <= 'f':
-		case c >= 'A' && c <= 'F':
-			upper = true
 		default:
-			return false, false
+			if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+				return false
+			}
 		}
 	}
-	return true, upper
+	return true
 }
 
 // plainID reports whether an ID can serve as it is: not long, printable, and not
