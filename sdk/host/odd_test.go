@@ -79,6 +79,8 @@ func (s oddSink) Write(_ context.Context, b sdk.Batch) (sdk.Result, error) {
 		return sdk.Result{Rejected: []sdk.Reject{{Index: 0}, {Index: 0}}}, nil
 	case "beyond":
 		return sdk.Result{Rejected: []sdk.Reject{{Index: len(b.Events)}}}, nil
+	case "late":
+		return sdk.Result{}, fmt.Errorf("connect: %w", context.DeadlineExceeded)
 	case "child":
 		cmd := exec.Command("/bin/sleep", "600") // left behind
 		cmd.Stderr = os.Stderr
@@ -170,6 +172,18 @@ func TestAWrongAnswerAcknowledgesNothing(t *testing.T) {
 		if err := p.Healthy(t.Context()); err != nil {
 			t.Errorf("%s: afterwards %v", how, err)
 		}
+	}
+}
+
+// What a plugin waited for in vain is an answer like any other: the agent must not take it
+// for the end of its own patience, and wait for that.
+func TestADeadlineOfThePluginsOwnIsAnAnswer(t *testing.T) {
+	p := startOdd(t, "late", quiet)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := p.Sink().Write(ctx, sdk.Batch{Events: records[:1]})
+	if err == nil || ctx.Err() != nil || sdk.IsInvalid(err) || sdk.IsDenied(err) || !strings.Contains(err.Error(), "connect: context deadline exceeded") {
+		t.Errorf("Write = %v with the call's context %v", err, ctx.Err())
 	}
 }
 

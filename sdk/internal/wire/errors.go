@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -64,6 +65,16 @@ func errorOf(code codes.Code, text string) error {
 	return err
 }
 
+// deadlineSkew is how much earlier than the agent a plugin may see the deadline of a call
+// pass: both ends keep it. Any other deadline is the plugin's own, for something that it
+// waited for.
+const deadlineSkew = time.Second
+
+func endsWithin(ctx context.Context, d time.Duration) bool {
+	deadline, limited := ctx.Deadline()
+	return limited && time.Until(deadline) <= d
+}
+
 // fromStatus gives an error of a call its class back. When the call ended because
 // ctx did, the answer is ctx's error, so that callers can tell.
 func fromStatus(ctx context.Context, err error) error {
@@ -74,8 +85,7 @@ func fromStatus(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	s := status.Convert(err)
-	if _, limited := ctx.Deadline(); limited && s.Code() == codes.DeadlineExceeded {
-		// The plugin's end keeps the deadline too, and may be first by a moment.
+	if s.Code() == codes.DeadlineExceeded && endsWithin(ctx, deadlineSkew) {
 		<-ctx.Done()
 		return context.Cause(ctx)
 	}
