@@ -5,37 +5,56 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 )
 
+// A target is a table that COPY fills, and how a row becomes one of its.
+type target struct {
+	table     string
+	statement string
+	appendRow func(b []byte, r *row) []byte // the number of columns, and each with its length
+}
+
+func newTarget(table string, columns []string, appendRow func([]byte, *row) []byte) target {
+	return target{table, fmt.Sprintf("copy public.%s (%s) from stdin (format binary)", table, strings.Join(columns, ", ")), appendRow}
+}
+
 // rowColumns are the columns of table cloudtrail that are no field of the record; those of
 // fields follow them.
 var rowColumns = [...]string{"event_id", "event_time", "has_event_time", "origin", "source_ip", "additional", "sanitized", "raw"}
 
-var copyCloudtrail = func() string {
+var cloudtrailTable = func() target {
 	columns := rowColumns[:]
 	for _, f := range fields {
 		columns = append(columns, f.column)
 	}
-	return fmt.Sprintf("copy public.cloudtrail (%s) from stdin (format binary)", strings.Join(columns, ", "))
+	return newTarget("cloudtrail", columns, appendRecord)
 }()
 
-// insertRecords stores the records of events that are new. COPY knows nothing of conflicts
-// and answers nothing for a row, and so it fills whole pages of the table and of the log at
-// a time, which saves a fifth of the sink's work and a part of the server's.
-func insertRecords(ctx context.Context, tx pgx.Tx, rows []*row) error {
+// copyRows stores rows in a table. COPY knows nothing of conflicts and answers nothing for a
+// row, and so it fills whole pages of the table and of the log at a time, which saves a
+// fifth of the sink's work and a part of the server's.
+func copyRows(ctx context.Context, tx pgx.Tx, to target, rows []*row) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	_, err := tx.Conn().PgConn().CopyFrom(ctx, &copyReader{rows: rows}, copyCloudtrail)
-	return dataError("copy into cloudtrail", err)
+	tag, err := tx.Conn().PgConn().CopyFrom(ctx, &copyReader{to: to, rows: rows}, to.statement)
+	if err != nil {
+		return dataError("copy into "+to.table, err)
+	}
+	if tag.RowsAffected() != int64(len(rows)) {
+		return errSwallowed(to.table)
+	}
+	return nil
 }
 
 // A copyReader reads as rows in the binary form of COPY, which it makes one at a time
 // (postgresql.org/docs/current/sql-copy.html, "Binary Format").
 type copyReader struct {
+	to           target
 	rows         []*row // to be read
 	begun, ended bool
 	memory       []byte // what next encoded, to be used again
@@ -69,7 +88,7 @@ func (c *copyReader) next() bool {
 		c.begun = true
 		b = append(b, copyHeader...)
 	case len(c.rows) > 0:
-		b = appendRow(b, c.rows[0])
+		b = c.to.appendRow(b, c.rows[0])
 		c.rows = c.rows[1:]
 	case !c.ended:
 		c.ended = true
@@ -81,18 +100,14 @@ func (c *copyReader) next() bool {
 	return true
 }
 
-// appendRow appends the number of a row's columns, and each with its length.
-func appendRow(b []byte, r *row) []byte {
+// appendRecord appends a row of table cloudtrail.
+func appendRecord(b []byte, r *row) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(rowColumns)+len(fields)))
 	b = append(appendLength(b, len(r.id)), r.id[:]...)
 	b = appendTime(appendLength(b, 8), r.time)
 	b = appendBool(appendLength(b, 1), r.hasTime)
 	b = append(appendLength(b, len(r.origin)), r.origin...)
-	if r.sourceIP.IsValid() {
-		b = appendAddress(appendLength(b, 4+r.sourceIP.BitLen()/8), r.sourceIP)
-	} else {
-		b = appendLength(b, nullElement)
-	}
+	b = appendAddressCell(b, r.sourceIP)
 	b = appendCell(b, asDocument, r.additional)
 	b = appendBool(appendLength(b, 1), r.raw != nil)
 	b = appendCell(b, asText, r.raw) // bytea's binary form is its bytes, like that of text
@@ -113,4 +128,11 @@ func appendCell(b []byte, f form, text []byte) []byte {
 		return appendBool(appendLength(b, 1), text[0] == 't')
 	}
 	return append(appendLength(b, len(text)), text...)
+}
+
+func appendAddressCell(b []byte, address netip.Addr) []byte {
+	if !address.IsValid() {
+		return appendLength(b, nullElement)
+	}
+	return appendAddress(appendLength(b, 4+address.BitLen()/8), address)
 }

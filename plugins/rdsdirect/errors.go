@@ -74,7 +74,7 @@ func strangeTable(pg *pgconn.PgError) string {
 	case pg.Code == codeUnique && pg.ConstraintName != "" && pg.SchemaName == "public" && !strings.HasSuffix(pg.ConstraintName, "_pkey"):
 		return fmt.Sprintf("unique index %q on table %q is not one of this program's, and refuses an event that is no duplicate (drop it)", pg.ConstraintName, pg.TableName)
 	case pg.Code == codeUnsupported && pg.Routine == "DoCopy":
-		return "row-level security on table cloudtrail keeps COPY out of it (alter table public.cloudtrail disable row level security; what readers may see can be limited by views)"
+		return "row-level security keeps COPY out of the tables (alter table public.events disable row level security, and the same for public.cloudtrail; what readers may see can be limited by views)"
 	case pg.Code == codeNoPrivilege && pg.Routine == "ExecWithCheckOptions":
 		return "row-level security refuses what the agent inserts (alter table … disable row level security, or add a policy that lets its user insert)"
 	}

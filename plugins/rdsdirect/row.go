@@ -23,6 +23,7 @@ type row struct {
 	id     uuid.UUID
 	time   time.Time
 	origin string // the split
+	added  bool   // no event had this id before
 
 	cells      [len(fields)]cell // where each field's text lies
 	unquoted   []byte            // the texts that had escapes

@@ -32,6 +32,7 @@ type Sink struct {
 	login    login
 	known    knownSchema
 	writers  *writers
+	history  history
 }
 
 var (
@@ -88,9 +89,16 @@ func (s *Sink) Write(ctx context.Context, b sdk.Batch) (result sdk.Result, err e
 	if err := s.prepareSchema(ctx, w.first); err != nil {
 		return sdk.Result{}, err
 	}
-	if err := s.inTx(ctx, func(tx pgx.Tx) error { return s.store(ctx, tx, w) }); err != nil {
+	allNew := s.history.expectsNew()
+	err = s.inTx(ctx, func(tx pgx.Tx) error { return s.store(ctx, tx, w, allNew) })
+	if errors.Is(err, errPresent) {
+		s.history.wasWrong()
+		err = s.inTx(ctx, func(tx pgx.Tx) error { return s.store(ctx, tx, w, false) })
+	}
+	if err != nil {
 		return sdk.Result{}, err
 	}
+	s.history.saw(w.first)
 	w.result.Variants = int(w.variants)
 	return w.result, nil
 }
@@ -138,8 +146,8 @@ func (s *Sink) inTx(ctx context.Context, f func(pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, txTimeout, errors.New("the server does not answer"))
 	defer cancel()
 	err := pgx.BeginTxFunc(ctx, s.pool, pgx.TxOptions{BeginQuery: begin}, f)
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, errPresent) {
+		return err
 	}
 	s.known.forget()
 	if mustReconnect(err) {

@@ -3,7 +3,6 @@ package rdsdirect
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -34,6 +33,7 @@ type splitKey struct{ source, split string }
 // A tally counts what the transaction does with the events of one split.
 type tally struct {
 	splitKey
+	origin                         string // the split as text of PostgreSQL
 	stored, duplicate, quarantined int64
 }
 
@@ -64,7 +64,7 @@ func newWrite(group uuid.UUID, b sdk.Batch) (*write, error) {
 func (w *write) tally(source, split string) *tally {
 	k := splitKey{source, split}
 	if w.splits[k] == nil {
-		w.splits[k] = &tally{splitKey: k}
+		w.splits[k] = &tally{splitKey: k, origin: storable(split)}
 	}
 	return w.splits[k]
 }
@@ -81,7 +81,7 @@ func (w *write) makeRows(group uuid.UUID) {
 			continue
 		}
 		rows[i].event = i
-		rows[i].origin = storable(t.split)
+		rows[i].origin = t.origin
 		w.first = append(w.first, &rows[i])
 	}
 	// Every writer inserts in the order of ids, so that no two wait for each other.
@@ -110,13 +110,20 @@ func (w *write) reject(group uuid.UUID, event int, reason string) {
 // store is the transaction. A crash before its COMMIT leaves nothing of it; a crash
 // after it makes the agent repeat whole splits, and then the ids of the rows, the
 // quarantine's ids and the ledger's key let every statement add nothing.
-func (s *Sink) store(ctx context.Context, tx pgx.Tx, w *write) error {
-	inserted, err := s.insertEvents(ctx, tx, w.first)
+//
+// allNew is a guess that none of the events was there before. Where it is wrong, store
+// fails with errPresent, and nothing of w has changed.
+func (s *Sink) store(ctx context.Context, tx pgx.Tx, w *write, allNew bool) (err error) {
+	if allNew {
+		err = s.copyEvents(ctx, tx, w.first)
+	} else {
+		err = s.insertEvents(ctx, tx, w.first)
+	}
 	if err != nil {
 		return err
 	}
-	added, present := w.count(inserted)
-	if err := insertRecords(ctx, tx, added); err != nil {
+	added, present := w.count()
+	if err := copyRows(ctx, tx, cloudtrailTable, added); err != nil {
 		return err
 	}
 	if w.variants, err = recordVariants(ctx, tx, w.batch.Events, present); err != nil {
@@ -130,9 +137,10 @@ func (s *Sink) store(ctx context.Context, tx pgx.Tx, w *write) error {
 
 // count settles which events are new, and divides the rows into those that were
 // inserted and those whose id was there before.
-func (w *write) count(inserted map[[16]byte]bool) (added, present []*row) {
+func (w *write) count() (added, present []*row) {
+	added = make([]*row, 0, len(w.first))
 	for _, r := range w.first {
-		if inserted[r.id] {
+		if r.added {
 			w.tallies[r.event].stored++
 			w.result.New[r.event] = true
 			added = append(added, r)
@@ -147,37 +155,13 @@ func (w *write) count(inserted map[[16]byte]bool) (added, present []*row) {
 	return added, append(present, w.repeats...)
 }
 
-const insertEvents = `
-insert into public.events (id, event_time, group_id, source_product, source_ip, user_agent)
-select unnest($3::uuid[]), unnest($4::timestamp[]), $1::uuid, $2::text, unnest($5::inet[]), unnest($6::text[])
-on conflict do nothing
-returning id`
-
-// insertEvents answers which rows were not there before. unnest keeps the order of
-// [newWrite], so that the server need not sort. Two writers with the same
-// event meet here: the second waits for the first's COMMIT and then finds the row.
-func (s *Sink) insertEvents(ctx context.Context, tx pgx.Tx, rows []*row) (map[[16]byte]bool, error) {
-	if len(rows) == 0 {
-		return nil, nil
-	}
-	p := newParameters()
-	defer p.release()
-	p.value(s.group[:])
-	p.value([]byte(storable(s.settings.SourceProduct)))
-	p.ids(rows)
-	p.times(rows)
-	p.addresses(rows)
-	p.texts(rows, userAgent)
-	inserted := make(map[[16]byte]bool, len(rows))
-	err := p.run(ctx, tx, insertEvents, func(cells [][]byte) { inserted[[16]byte(cells[0])] = true })
-	return inserted, dataError("insert into events", err)
-}
-
 const selectVariants = `select public.record_variants($1, $2, $3, $4, $5, $6)`
 
 // errSwallowed ends a transaction in which the server said that rows are there which are not.
-var errSwallowed = sdk.Denied(errors.New("the database takes events away that are inserted: look for a trigger, a rule or a unique index on the table events " +
-	"that is not this program's, and remove it"))
+func errSwallowed(table string) error {
+	return sdk.Denied(fmt.Errorf("the database takes rows away that are inserted: look for a trigger, a rule or a unique index on the table %s "+
+		"that is not this program's, and remove it", table))
+}
 
 // recordVariants compares events whose id was there with what is stored under it, and
 // answers how many it kept because their content is another. It runs after the inserts,
@@ -195,7 +179,7 @@ func recordVariants(ctx context.Context, tx pgx.Tx, events []sdk.Event, rows []*
 		column(rows, func(r *row) []byte { return events[r.event].Raw }),
 	).Scan(&kept)
 	if kept < 0 {
-		return 0, errSwallowed
+		return 0, errSwallowed(eventsTable)
 	}
 	return kept, dataError("compare with stored records", err)
 }

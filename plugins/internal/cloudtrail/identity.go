@@ -20,10 +20,11 @@ func eventID(values ...[]byte) string {
 			continue
 		}
 		id := unquote(v)
+		guid, upper := isGUID(id)
 		switch {
-		case isGUID(id):
+		case upper:
 			return strings.ToLower(id)
-		case plainID(id):
+		case guid, plainID(id):
 			return id
 		}
 		// The bytes as written, so that what unquote replaces keeps IDs apart.
@@ -33,24 +34,26 @@ func eventID(values ...[]byte) string {
 	return ""
 }
 
-func isGUID(s string) bool {
+// isGUID says whether s is a GUID, and one with letters in upper case.
+func isGUID(s string) (guid, upper bool) {
 	if len(s) != 36 {
-		return false
+		return false, false
 	}
 	for i := range len(s) {
 		c := s[i]
-		switch i {
-		case 8, 13, 18, 23:
+		switch {
+		case i == 8 || i == 13 || i == 18 || i == 23:
 			if c != '-' {
-				return false
+				return false, false
 			}
+		case c >= '0' && c <= '9' || c >= 'a' && c <= 'f':
+		case c >= 'A' && c <= 'F':
+			upper = true
 		default:
-			if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
-				return false
-			}
+			return false, false
 		}
 	}
-	return true
+	return true, upper
 }
 
 // plainID reports whether an ID can serve as it is: not long, printable, and not

@@ -108,15 +108,18 @@ func (s *Scanner) object(i, depth int) int {
 	}
 	s.Depth = max(s.Depth, depth)
 	first := len(s.names)
+	var seen uint64 // the marks of names since first
 	i = s.space(i + 1)
 	if s.at(i) == '}' {
 		return i + 1
 	}
 	for {
-		name, ok := s.name(i, first)
-		if !ok {
+		name, mark := s.name(i)
+		if mark == 0 || seen&mark != 0 && s.repeats(name, first) || len(s.names)-first >= MaxNames {
 			return -1
 		}
+		seen |= mark
+		s.names = append(s.names, name)
 		if i = s.space(name.end + 1); s.at(i) != ':' {
 			return -1
 		}
@@ -139,28 +142,37 @@ func (s *Scanner) object(i, depth int) int {
 	}
 }
 
-// name reads a member's name, without the quotes, and refuses one that its object has
-// already: the names from first on. Escapes might hide that, so that they are refused too.
-func (s *Scanner) name(i, first int) (span, bool) {
-	if s.at(i) != '"' || len(s.names)-first >= MaxNames {
-		return span{}, false
+// name reads a member's name, without the quotes. Its mark is one bit, by which most names
+// can be told apart; it is 0 for a name that is not accepted. Names with an escape are among
+// those: they might stand for one that is there.
+func (s *Scanner) name(i int) (name span, mark uint64) {
+	if s.at(i) != '"' {
+		return span{}, 0
 	}
-	end := s.str(i)
-	if end < 0 {
-		return span{}, false
+	i++
+	end := i + usual(s.text[i:])
+	if c := s.at(end); c >= utf8.RuneSelf {
+		if end = s.str(i-1) - 1; end < 0 || bytes.IndexByte(s.text[i:end], '\\') >= 0 {
+			return span{}, 0
+		}
+	} else if c != '"' {
+		return span{}, 0
 	}
-	n := span{i + 1, end - 1}
-	name := s.text[n.start:n.end]
-	if bytes.IndexByte(name, '\\') >= 0 {
-		return span{}, false
+	if end == i {
+		return span{i, i}, 1
 	}
+	return span{i, end}, 1 << ((uint(s.text[i]) + 7*uint(s.text[end-1]) + 3*uint(end-i)) % 64)
+}
+
+// repeats says that the name is one of those from first on.
+func (s *Scanner) repeats(name span, first int) bool {
+	text := s.text[name.start:name.end]
 	for _, before := range s.names[first:] {
-		if before.end-before.start == len(name) && string(s.text[before.start:before.end]) == string(name) {
-			return span{}, false
+		if before.end-before.start == len(text) && string(s.text[before.start:before.end]) == string(text) {
+			return true
 		}
 	}
-	s.names = append(s.names, n)
-	return n, true
+	return false
 }
 
 func (s *Scanner) list(i, depth int) int {
