@@ -227,7 +227,7 @@ func (b *bench) endToEnd(ctx context.Context, db *pgtest.Database, name, program
 	b.report.add(name, n, c.wall, append(c.metrics(n),
 		metric{"pg-cpu-s/M", perMillion(u.cpu, n)},
 		metric{"sum-cpu-s/M", perMillion(c.cpu+u.cpu, n)},
-		metric{"s3server-cpu-s/M", perMillion(served, n)},
+		metric{"s3server-cpu-s/M", perMillion(served, n)}, metric{"idle-cpu-s/M", perMillion(u.idle, n)},
 		metric{"events/write", float64(n) / float64(writes)}, metric{"bytes/event", float64(size) / float64(n)})...)
 	return b.sameRows(ctx, db, n)
 }

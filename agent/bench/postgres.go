@@ -111,16 +111,16 @@ func (s *server) stored(ctx context.Context, db *pgtest.Database) (writes int, s
 	return writes, size, err
 }
 
-// usage is what a measurement cost the server.
+// usage is what a measurement cost the server, and what time of processors it left unused.
 type usage struct {
-	wall, cpu time.Duration
+	wall, cpu, idle time.Duration
 }
 
 // measure runs f and says what it took.
 func (s *server) measure(f func() error) (usage, error) {
-	before, start := cpu(s.postmaster), time.Now()
+	before, unused, start := cpu(s.postmaster), idle(), time.Now()
 	err := f()
-	return usage{time.Since(start), cpu(s.postmaster) - before}, err
+	return usage{time.Since(start), cpu(s.postmaster) - before, idle() - unused}, err
 }
 
 // A relation is a table with the columns that are not made by the server.

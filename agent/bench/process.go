@@ -64,11 +64,31 @@ func family(root int) (found []stat) {
 
 // cpu is the processor time of a process and everything below it, those that have
 // ended included.
-func cpu(root int) (total time.Duration) {
-	for _, s := range family(root) {
-		total += s.own + s.reaped
+func cpu(root int) time.Duration {
+	for {
+		members := family(root)
+		var total time.Duration
+		for _, s := range members {
+			total += s.own + s.reaped
+		}
+		// One that ended meanwhile may be in neither count.
+		if again, err := readStat(root); err != nil || again.reaped == members[0].reaped {
+			return total
+		}
 	}
-	return total
+}
+
+// idle is the time that the machine's processors had nothing to do, or waited for a disk.
+func idle() time.Duration {
+	text, _ := os.ReadFile("/proc/stat")
+	// "cpu user nice system idle iowait ..." (proc(5))
+	f := strings.Fields(string(text[:max(bytes.IndexByte(text, '\n'), 0)]))
+	var ticks int64
+	for i := 4; i < min(len(f), 6); i++ {
+		n, _ := strconv.ParseInt(f[i], 10, 64)
+		ticks += n
+	}
+	return clockTick * time.Duration(ticks)
 }
 
 // pss is the memory of a process, with what it shares divided among those who share.

@@ -72,28 +72,31 @@ func Open(ctx context.Context, s Settings) (sdk.Sink, error) {
 // The result rejects events whose record is not a JSON object; they are in the
 // quarantine. An error is [sdk.Invalid] if the server refused the data of an event.
 func (s *Sink) Write(ctx context.Context, b sdk.Batch) (result sdk.Result, err error) {
-	if err := s.writers.acquire(ctx); err != nil {
-		return sdk.Result{}, err
-	}
-	defer func() {
-		if err != nil {
-			s.writers.release(0)
-			return
-		}
-		s.writers.release(len(b.Events))
-	}()
 	w, err := newWrite(s.group, b)
 	if err != nil {
 		return sdk.Result{}, err
 	}
+	turn, err := s.writers.acquire(ctx)
+	if err != nil {
+		return sdk.Result{}, err
+	}
+	defer turn.end(0)
 	if err := s.prepareSchema(ctx, w.first); err != nil {
 		return sdk.Result{}, err
 	}
-	allNew := s.history.expectsNew()
-	err = s.inTx(ctx, func(tx pgx.Tx) error { return s.store(ctx, tx, w, allNew) })
+	store := func(allNew bool) error {
+		return s.inTx(ctx, func(tx pgx.Tx) error {
+			err := s.store(ctx, tx, w, allNew)
+			if err == nil {
+				turn.end(len(b.Events)) // COMMIT waits for the disk, and needs no processor
+			}
+			return err
+		})
+	}
+	err = store(s.history.expectsNew())
 	if errors.Is(err, errPresent) {
 		s.history.wasWrong()
-		err = s.inTx(ctx, func(tx pgx.Tx) error { return s.store(ctx, tx, w, false) })
+		err = store(false)
 	}
 	if err != nil {
 		return sdk.Result{}, err

@@ -66,8 +66,30 @@ func (w *writers) atOnce() int {
 	return w.most + 1
 }
 
-// acquire waits for a turn. Whoever got one calls release.
-func (w *writers) acquire(ctx context.Context) error {
+// A turn lets one batch be written. It is over when the server has all of it but the COMMIT.
+type turn struct {
+	writers *writers
+	over    bool
+}
+
+// end ends a turn in which so many events were stored, 0 if it failed. Only the first call
+// counts.
+func (t *turn) end(events int) {
+	if !t.over {
+		t.over = true
+		t.writers.release(events)
+	}
+}
+
+// acquire waits for a turn. Whoever got one ends it.
+func (w *writers) acquire(ctx context.Context) (*turn, error) {
+	if err := w.wait(ctx); err != nil {
+		return nil, err
+	}
+	return &turn{writers: w}, nil
+}
+
+func (w *writers) wait(ctx context.Context) error {
 	w.mu.Lock()
 	if w.busy < w.limit {
 		w.busy++
@@ -99,7 +121,6 @@ func (w *writers) acquire(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// release ends a turn in which so many events were stored, 0 if it failed.
 func (w *writers) release(events int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

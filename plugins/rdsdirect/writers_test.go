@@ -3,6 +3,7 @@ package rdsdirect
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -46,7 +47,7 @@ func limitsWith(t *testing.T, w *writers, m modelled) (mean float64) {
 	begin := time.Now()
 	for range w.atOnce() {
 		all.Go(func() {
-			for ctx.Err() == nil && w.acquire(ctx) == nil {
+			for ctx.Err() == nil && w.wait(ctx) == nil {
 				m.write()
 				if time.Since(begin) > runs/2 {
 					mu.Lock()
@@ -92,24 +93,24 @@ func TestTheNumberOfWritersFollowsTheServer(t *testing.T) {
 func TestAWriterThatGivesUpLeavesItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWriters(1)
-		if err := w.acquire(t.Context()); err != nil {
+		if err := w.wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		gone := errors.New("gone")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		given := make(chan error)
-		go func() { given <- w.acquire(ctx) }()
+		go func() { given <- w.wait(ctx) }()
 		synctest.Wait()
 		cancel(gone)
 		if err := <-given; !errors.Is(err, gone) {
-			t.Errorf("acquire = %v, want %v", err, gone)
+			t.Errorf("wait = %v, want %v", err, gone)
 		}
 		next := make(chan error)
-		go func() { next <- w.acquire(t.Context()) }()
+		go func() { next <- w.wait(t.Context()) }()
 		synctest.Wait()
 		w.release(1)
 		if err := <-next; err != nil {
-			t.Errorf("acquire = %v", err)
+			t.Errorf("wait = %v", err)
 		}
 		w.release(1)
 		if w.busy != 0 || len(w.queue) != 0 {
@@ -130,7 +131,7 @@ func TestTurnsAreNeitherLostNorDoubled(t *testing.T) {
 			all.Go(func() {
 				for range 200 {
 					ctx, cancel := context.WithTimeout(t.Context(), rand.N(30*time.Millisecond))
-					if w.acquire(ctx) == nil {
+					if w.wait(ctx) == nil {
 						mu.Lock()
 						out++
 						worst = max(worst, out)
@@ -150,4 +151,37 @@ func TestTurnsAreNeitherLostNorDoubled(t *testing.T) {
 			t.Errorf("%d turns at once; %d are out, %d wait", worst, w.busy, len(w.queue))
 		}
 	})
+}
+
+// A server that is slow to commit, such as one with a standby far away, is no reason to
+// leave its processors idle.
+func TestABatchThatWaitsForItsCommitLeavesItsTurn(t *testing.T) {
+	db := newDatabase(t, cluster)
+	const key = 4711
+	db.exec(t, `create function hold() returns trigger language plpgsql as
+		'begin perform pg_advisory_xact_lock_shared(4711); return null; end'`)
+	db.exec(t, `create constraint trigger slow after insert on ledger deferrable initially deferred for each row execute function hold()`)
+	db.exec(t, `select pg_advisory_lock($1)`, key)
+	sink := db.newSink(t, func(s *Settings) { s.Writers = 1 })
+	failed := make(chan error)
+	for i := range 2 {
+		go func() {
+			_, err := sink.Write(t.Context(), completing(batchOf(fmt.Sprint("split", i), testEvent(fmt.Sprint(i), `{}`))))
+			failed <- err
+		}()
+	}
+	const waiting = `select count(*)::int from pg_locks where locktype = 'advisory' and not granted and objid = $1`
+	for ask[int](t, db, waiting, key) < 2 {
+		select {
+		case err := <-failed:
+			t.Fatalf("a batch ended while another committed: %v", err)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	db.exec(t, `select pg_advisory_unlock($1)`, key)
+	for range 2 {
+		if err := <-failed; err != nil {
+			t.Error(err)
+		}
+	}
 }
