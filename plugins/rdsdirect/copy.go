@@ -57,8 +57,7 @@ type copyReader struct {
 	to           target
 	rows         []*row // to be read
 	begun, ended bool
-	memory       []byte // what next encoded, to be used again
-	rest         []byte // what of it has not been read
+	rest         []byte // what of the last one had no room
 }
 
 const (
@@ -70,8 +69,18 @@ const (
 // Read implements io.Reader.
 func (c *copyReader) Read(p []byte) (n int, err error) {
 	for n < len(p) {
-		if len(c.rest) == 0 && !c.next() {
-			return n, io.EOF
+		if len(c.rest) == 0 {
+			// Encoded where it is to be, unless that is too small: then append has taken
+			// other memory.
+			b, more := c.next(p[n:n:len(p)])
+			switch {
+			case !more:
+				return n, io.EOF
+			case len(b) <= len(p)-n:
+				n += len(b)
+				continue
+			}
+			c.rest = b
 		}
 		copied := copy(p[n:], c.rest)
 		c.rest = c.rest[copied:]
@@ -80,24 +89,21 @@ func (c *copyReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// next encodes what is to be read next. It says false at the end.
-func (c *copyReader) next() bool {
-	b := c.memory[:0]
+// next appends what is to be read next. It says false at the end.
+func (c *copyReader) next(b []byte) ([]byte, bool) {
 	switch {
 	case !c.begun:
 		c.begun = true
-		b = append(b, copyHeader...)
+		return append(b, copyHeader...), true
 	case len(c.rows) > 0:
 		b = c.to.appendRow(b, c.rows[0])
 		c.rows = c.rows[1:]
+		return b, true
 	case !c.ended:
 		c.ended = true
-		b = append(b, copyTrailer...)
-	default:
-		return false
+		return append(b, copyTrailer...), true
 	}
-	c.memory, c.rest = b, b
-	return true
+	return b, false
 }
 
 // appendRecord appends a row of table cloudtrail.
