@@ -35,8 +35,8 @@ type Source interface {
 
 	// Fetch emits every event of s. Returning nil says: this was all of it. A split
 	// read twice yields the same events, in the same order. emit blocks while the
-	// agent is busy, keeps the slice and the bytes in it, and is never called
-	// concurrently; an error it returns ends the fetch.
+	// agent is busy and is never called concurrently; the slice and the bytes in it
+	// are the source's again when it returns. An error it returns ends the fetch.
 	//
 	// An error that is [Gone] or [Invalid] is final for the split; [Denied] is
 	// retried slowly, any other error with backoff.

@@ -25,7 +25,7 @@ func TestRealRecordsAreTheSameEventsAsInFiles(t *testing.T) {
 	var all []lookuptest.Event
 	for _, body := range objects {
 		err := cloudtrail.Read(bytes.NewReader(body), accountID, cloudtrail.Limits{}, func(page []sdk.Event) error {
-			for _, e := range page {
+			for _, e := range cloudtrailtest.Kept(page) {
 				want[e.ID] = e
 				all = append(all, lookuptest.Event{ID: strconv.Itoa(len(all)), Time: at, Record: string(e.Raw)})
 			}

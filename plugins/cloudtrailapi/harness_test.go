@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/cloudtrailapi/lookuptest"
+	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/cloudtrailtest"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
@@ -74,7 +75,7 @@ func fetch(t *testing.T, src *Source, id string) ([]sdk.Event, error) {
 	t.Helper()
 	var events []sdk.Event
 	err := src.Fetch(t.Context(), sdk.Split{ID: id}, func(page []sdk.Event) error {
-		events = append(events, page...)
+		events = append(events, cloudtrailtest.Kept(page)...)
 		return nil
 	})
 	return events, err

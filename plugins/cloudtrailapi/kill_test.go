@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/cloudtrailapi/lookuptest"
+	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/cloudtrailtest"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
@@ -82,7 +83,7 @@ func (a *agent) run(ctx context.Context) {
 func (a *agent) fetch(ctx context.Context, split sdk.Split) {
 	var events []sdk.Event
 	err := a.source.Fetch(ctx, split, func(page []sdk.Event) error {
-		events = append(events, page...)
+		events = append(events, cloudtrailtest.Kept(page)...)
 		if rand.IntN(2) == 0 && ctx.Err() == nil {
 			a.db.store(a.t, events, nil)
 		}

@@ -18,7 +18,7 @@ func Seal() error { return host.Seal() }
 // keep all processes below the 256 MiB that are promised. A sink holds a batch for each of
 // its writers; a source holds a page for each of its fetches, or of its listings.
 const (
-	sourceMemory = 32 << 20
+	sourceMemory = 40 << 20
 	sinkMemory   = 64 << 20
 )
 

@@ -19,7 +19,8 @@ type lane struct {
 	work chan *batch
 	// hurry asks for the open batch because memory is short, wake for a look at ready.
 	hurry, wake chan struct{}
-	writing     sync.WaitGroup // batches handed to the writers
+	spare       chan []sdk.Event // of batches that were written, empty, for the next ones
+	writing     sync.WaitGroup   // batches handed to the writers
 
 	beat *beat // of gather, its only user
 
@@ -29,6 +30,10 @@ type lane struct {
 	// passes lack their names.
 	passes map[passKey]PassStats
 }
+
+// maxSpare bounds what waits to be used again: one for the batch that is being filled, and one
+// for the next.
+const maxSpare = 2
 
 // maxPasses bounds how many passes are told apart: their names come from plugins.
 const maxPasses = 100
@@ -61,6 +66,7 @@ func newLane(p *Pipeline, s Sink) *lane {
 		p: p, sink: s,
 		in: make(chan piece), work: make(chan *batch),
 		hurry: make(chan struct{}, 1), wake: make(chan struct{}, 1),
+		spare: make(chan []sdk.Event, maxSpare),
 		stats: SinkStats{Name: s.Name}, passes: make(map[passKey]PassStats),
 	}
 }
@@ -90,6 +96,7 @@ func (l *lane) run(intake, ctx context.Context, fail func(error)) {
 				if err := l.write(ctx, b); err != nil {
 					fail(err)
 				}
+				l.recycle(b)
 				l.writing.Done()
 			}
 		})
@@ -115,13 +122,13 @@ func (l *lane) take(ctx context.Context, pc piece) error {
 
 // gather fills batches with whole pieces until in is closed.
 func (l *lane) gather(ctx context.Context) {
-	b := &batch{}
+	b := l.newBatch()
 	l.beat = l.p.pulse.loop("batching for sink " + l.sink.Name)
 	defer l.beat.end()
 	var due <-chan time.Time // set while something waits for its batch to fill
 	flush := func() {
 		l.flush(ctx, b)
-		b, due = &batch{}, nil
+		b, due = l.newBatch(), nil
 	}
 	for {
 		l.beat.wait()
@@ -154,6 +161,27 @@ func (l *lane) gather(ctx context.Context) {
 		if due == nil {
 			due = time.After(l.p.Batch.Linger)
 		}
+	}
+}
+
+func (l *lane) newBatch() *batch {
+	select {
+	case events := <-l.spare:
+		return &batch{events: events}
+	default:
+		return &batch{}
+	}
+}
+
+// recycle keeps the room for a batch's events, which nobody may use any more.
+func (l *lane) recycle(b *batch) {
+	if cap(b.events) == 0 {
+		return
+	}
+	clear(b.events)
+	select {
+	case l.spare <- b.events[:0]:
+	default:
 	}
 }
 

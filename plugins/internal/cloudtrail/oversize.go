@@ -158,9 +158,9 @@ func (p *pager) reject(kept []byte, sum [sha256.Size]byte, why error) error {
 	if err != nil {
 		return err
 	}
-	p.page = []sdk.Event{{
+	p.memory.page = append(p.memory.page, sdk.Event{
 		ID: id, Account: p.account, Raw: kept,
 		Reject: fmt.Sprintf("%v; its first %s are kept here", why, size(int64(len(kept)))),
-	}}
+	})
 	return p.flush()
 }

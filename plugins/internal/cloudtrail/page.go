@@ -13,15 +13,15 @@ type pager struct {
 	emit    func([]sdk.Event) error
 	limits  Limits
 	account string
+	memory  *memory
 
-	page  []sdk.Event
-	bytes int
+	bytes int // in memory.page
 	names interner
 	ids   unnamed
 }
 
-func newPager(account string, l Limits, emit func([]sdk.Event) error) *pager {
-	return &pager{emit: emit, limits: l, account: account, ids: unnamed{max: l.Unnamed}}
+func newPager(account string, l Limits, m *memory, emit func([]sdk.Event) error) *pager {
+	return &pager{emit: emit, limits: l, account: account, memory: m, ids: unnamed{max: l.Unnamed}}
 }
 
 // addValue takes one member of a list of records, which is valid JSON but for bad UTF-8
@@ -43,7 +43,8 @@ func (p *pager) addValue(raw []byte) error {
 	return p.add(raw, &env)
 }
 
-// add takes one record, a JSON object, and what its envelope is made of. It keeps raw.
+// add takes one record, a JSON object, and what its envelope is made of. It keeps raw until
+// the page is emitted that the record is in.
 func (p *pager) add(raw []byte, env *envelope) error {
 	e, err := p.event(raw, env)
 	if err != nil {
@@ -59,26 +60,27 @@ func (p *pager) append(e sdk.Event) error {
 			return err
 		}
 	}
-	if p.page == nil {
-		p.page = make([]sdk.Event, 0, min(p.limits.PageEvents, 1+p.limits.PageBytes/max(len(raw), 1)))
+	if m := p.memory; m.page == nil {
+		m.page = make([]sdk.Event, 0, min(p.limits.PageEvents, 1+p.limits.PageBytes/max(len(raw), 1)))
 	}
-	p.page = append(p.page, e)
+	p.memory.page = append(p.memory.page, e)
 	p.bytes += len(raw)
-	if len(p.page) >= p.limits.PageEvents {
+	if len(p.memory.page) >= p.limits.PageEvents {
 		return p.flush()
 	}
 	return nil
 }
 
 func (p *pager) flush() error {
-	if len(p.page) == 0 {
+	m := p.memory
+	if len(m.page) == 0 {
 		return nil
 	}
-	page := p.page
-	p.page, p.bytes = nil, 0
-	if err := p.emit(page); err != nil {
+	if err := p.emit(m.page); err != nil {
 		return &passedOn{err}
 	}
+	m.page, p.bytes = m.page[:0], 0
+	m.emitted++
 	return nil
 }
 

@@ -54,14 +54,14 @@ func set[T int | int64](field *T, value T) {
 // is wrong with the file itself is an [sdk.Invalid] error. A record that is fine
 // JSON but no good event is emitted with Reject set.
 //
-// emit owns the slice it is given.
+// emit may not keep the slice it is given, nor the bytes in it: both are used again.
 func Read(r io.Reader, account string, limits Limits, emit func([]sdk.Event) error) error {
 	limits = limits.withDefaults()
 	src := &source{r: r}
 	text, err := openText(src, limits)
 	defer text.close()
 	if err == nil {
-		s := newSplitter(text, limits, newPager(account, limits, emit))
+		s := newSplitter(text, limits, newPager(account, limits, &text.memory, emit))
 		err = s.run()
 		if err == nil {
 			err = text.finish()

@@ -35,6 +35,7 @@ type readers struct {
 	in       *bufio.Reader // what the file holds
 	gunzip   *gzip.Reader
 	inflated *bufio.Reader
+	memory   memory
 }
 
 var readersPool = sync.Pool{New: func() any {
@@ -45,6 +46,7 @@ var readersPool = sync.Pool{New: func() any {
 func (t *text) close() {
 	t.in.Reset(nil)
 	t.inflated.Reset(nil)
+	t.memory.reset()
 	readersPool.Put(t.readers)
 	t.readers = nil
 }

@@ -1,7 +1,6 @@
 package cloudtrail
 
 import (
-	"bytes"
 	"io"
 
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/jsonscan"
@@ -12,7 +11,7 @@ import (
 // the end of the list among them, and has the tokenizer go on from there. The tokenizer has
 // just read the list's bracket.
 func (s *splitter) usualRecords(prefix string) error {
-	w := window{in: s.in, limit: s.text, text: bytes.Clone(s.dec.UnreadBuffer())}
+	w := newWindow(s.in, s.text, s.dec.UnreadBuffer())
 	var scan jsonscan.Scanner
 	for first := true; ; first = false {
 		s.text.expect(s.max)
@@ -35,13 +34,21 @@ func (s *splitter) usualRecords(prefix string) error {
 }
 
 // A window is the part of a text that has been read and not used. The records that were
-// found in it stay where they are: its memory is the events', and never used again.
+// found in it stay where they are until they are emitted.
 type window struct {
 	in    io.Reader
-	limit *text // says how much may be read
+	limit *text // says how much may be read, and has the memory
 	text  []byte
+	block int // of memory, in which text lies
 	size  int // how much was read at once
 	ended bool
+}
+
+// newWindow has a window begin with a copy of read.
+func newWindow(in io.Reader, t *text, read []byte) *window {
+	w := &window{in: in, limit: t, block: t.memory.take(len(read))}
+	w.text = append(t.memory.blocks[w.block].text, read...)
+	return w
 }
 
 // How much is read at once, at the beginning and at most: a few records, and a few dozen.
@@ -105,7 +112,9 @@ func (w *window) more() bool {
 	}
 	w.size = min(max(2*w.size, firstWindow), largestWindow)
 	want := len(w.text) + max(w.size, len(w.text))
-	text := append(make([]byte, 0, want), w.text...)
+	memory := &w.limit.memory
+	block := memory.take(want)
+	text := append(memory.blocks[block].text, w.text...)
 	// Beyond the limit it reads only if nothing less has decided.
 	for len(text) < want && (len(text) == len(w.text) || w.limit.left > 0) {
 		n, err := w.in.Read(text[len(text):want])
@@ -116,6 +125,7 @@ func (w *window) more() bool {
 		}
 	}
 	more := len(text) > len(w.text)
-	w.text = text
+	memory.leave(w.block)
+	w.text, w.block = text, block
 	return more
 }

@@ -1,17 +1,21 @@
 // Package cloudtrailtest gives tests CloudTrail data from the real world, which is
-// not part of this repository.
+// not part of this repository, and keeps what a source emitted.
 package cloudtrailtest
 
 import (
 	"archive/tar"
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
 // Dir is the folder that CLOUDTRAIL_DATA names, or else the one beside the
@@ -84,4 +88,14 @@ func Records(t testing.TB) map[string][]string {
 		records[filepath.Base(filepath.Dir(file))] = strings.Split(strings.TrimSpace(string(text)), "\n")
 	}
 	return records
+}
+
+// Kept returns the events of a page in memory of their own. What a source emits is the
+// source's again when emit returns.
+func Kept(page []sdk.Event) []sdk.Event {
+	kept := slices.Clone(page)
+	for i := range kept {
+		kept[i].Raw = bytes.Clone(kept[i].Raw)
+	}
+	return kept
 }

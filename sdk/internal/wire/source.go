@@ -93,7 +93,8 @@ func (s *Source) Discover(ctx context.Context, r sdk.TimeRange, found func([]sdk
 	})
 }
 
-// Fetch calls emit with each page that the plugin sends.
+// Fetch calls emit with each page that the plugin sends. Other than those of the plugin's
+// own Fetch, emit may keep the page: each has memory of its own.
 func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Event) error) error {
 	return receive(ctx, func(ctx context.Context) (grpc.ClientStream, error) {
 		return s.client.Fetch(ctx, &pb.FetchRequest{Split: splitToWire(split)})
