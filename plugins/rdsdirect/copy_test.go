@@ -2,6 +2,7 @@ package rdsdirect
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -29,7 +30,7 @@ func TestRowsToCopyAreTheSameInPiecesOfAnySize(t *testing.T) {
 		for p := make([]byte, size); ; {
 			n, err := r.Read(p)
 			text.Write(p[:n])
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				return text.Bytes()
 			}
 			if err != nil || n == 0 {
