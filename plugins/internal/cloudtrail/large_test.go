@@ -106,3 +106,45 @@ func TestRealRecords(t *testing.T) {
 		}
 	}
 }
+
+// A file may hold any number of lists of records, and empty ones fill no page. None of them may
+// cost memory for as long as the file is read.
+func TestEmptyListsWithoutEndAreRead(t *testing.T) {
+	const count = 100_000
+	lists := func(yield func(string) bool) {
+		if !yield(`{"Records":[` + one + `]`) {
+			return
+		}
+		for i := range count {
+			if list := `,"Records":[]`; i%1000 == 999 && !yield(strings.Repeat(list, 1000)) {
+				return
+			}
+		}
+		yield(`}`)
+	}
+	var before, now runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	peak := before.HeapAlloc
+	pr, pw := io.Pipe()
+	go func() {
+		for text := range lists {
+			if _, err := io.WriteString(pw, text); err != nil {
+				return
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&now)
+			peak = max(peak, now.HeapAlloc)
+		}
+		_ = pw.Close()
+	}()
+	events := 0
+	err := cloudtrail.Read(pr, "", cloudtrail.Limits{}, func(page []sdk.Event) error { events += len(page); return nil })
+	_ = pr.Close()
+	if err != nil || events != 1 {
+		t.Fatalf("Read = %d events, %v, want 1", events, err)
+	}
+	if grown := peak - before.HeapAlloc; grown > 8<<20 {
+		t.Errorf("heap grew by %d MiB, want less than 8", grown>>20)
+	}
+}

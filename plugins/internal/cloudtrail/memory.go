@@ -25,21 +25,40 @@ const (
 )
 
 // take returns the number of a block with room for so many bytes, in which there is nothing.
+// A free one that is too small makes way for it, and so does one that was made for a huge
+// record, so that there are no more blocks than are in use at a time.
 func (m *memory) take(room int) int {
+	free := -1
 	for i := range m.blocks {
-		if b := &m.blocks[i]; b.until <= m.emitted && cap(b.text) >= room {
+		b := &m.blocks[i]
+		if b.until > m.emitted {
+			continue
+		}
+		free = i
+		if cap(b.text) >= room && cap(b.text) <= largestBlock {
 			b.text, b.until = b.text[:0], inUse
 			return i
 		}
 	}
 	// A little more, so that the next time a longer rest fits as well.
-	m.blocks = append(m.blocks, block{make([]byte, 0, room+room/8), inUse})
-	return len(m.blocks) - 1
+	made := block{make([]byte, 0, room+room/8), inUse}
+	if free < 0 {
+		m.blocks = append(m.blocks, made)
+		return len(m.blocks) - 1
+	}
+	m.blocks[free] = made
+	return free
 }
 
-// leave says that no more records will be found in a block. Those that were are in pages that
-// have been emitted, or in the one that is next.
-func (m *memory) leave(number int) { m.blocks[number].until = m.emitted + 1 }
+// leave says that no more records will be found in a block. Those that were, if any, are in
+// pages that have been emitted, or in the one that is next.
+func (m *memory) leave(number int, any bool) {
+	b := &m.blocks[number]
+	b.until = m.emitted
+	if any {
+		b.until++
+	}
+}
 
 // reset ends the use for one file.
 func (m *memory) reset() {

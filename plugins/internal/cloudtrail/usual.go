@@ -1,6 +1,7 @@
 package cloudtrail
 
 import (
+	"bytes"
 	"io"
 
 	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/jsonscan"
@@ -22,14 +23,14 @@ func (s *splitter) usualRecords(prefix string) error {
 				before = ""
 			}
 			// What has been read counts for the limit that the tokenizer meets.
-			return s.resume(prefix, before, w.text)
+			return s.resume(prefix, before, w.close())
 		}
 		var env envelope
 		env.take(scan.Members, scan.Depth)
 		if err := s.pager.add(w.text[start:end:end], &env); err != nil {
 			return err
 		}
-		w.text = w.text[end:]
+		w.text, w.found = w.text[end:], true
 	}
 }
 
@@ -39,8 +40,9 @@ type window struct {
 	in    io.Reader
 	limit *text // says how much may be read, and has the memory
 	text  []byte
-	block int // of memory, in which text lies
-	size  int // how much was read at once
+	block int  // of memory, in which text lies
+	found bool // records in that block
+	size  int  // how much was read at once
 	ended bool
 }
 
@@ -49,6 +51,12 @@ func newWindow(in io.Reader, t *text, read []byte) *window {
 	w := &window{in: in, limit: t, block: t.memory.take(len(read))}
 	w.text = append(t.memory.blocks[w.block].text, read...)
 	return w
+}
+
+// close returns what has been read and not used, in memory of its own.
+func (w *window) close() []byte {
+	w.limit.memory.leave(w.block, w.found)
+	return bytes.Clone(w.text)
 }
 
 // How much is read at once, at the beginning and at most: a few records, and a few dozen.
@@ -125,7 +133,7 @@ func (w *window) more() bool {
 		}
 	}
 	more := len(text) > len(w.text)
-	memory.leave(w.block)
-	w.text, w.block = text, block
+	memory.leave(w.block, w.found)
+	w.text, w.block, w.found = text, block, false
 	return more
 }
