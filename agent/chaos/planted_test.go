@@ -56,7 +56,7 @@ func plantedBugs() []plantedBug {
 		{
 			name: "ledger entry before the rows", scenario: "P1", kills: 8, found: lost,
 			file: "plugins/rdsdirect/sink.go",
-			old:  "	if err := s.inTx(ctx, func(tx pgx.Tx) error { return s.store(ctx, tx, w) }); err != nil {\n		return sdk.Result{}, err\n	}",
+			old:  "	err = store(s.history.expectsNew())\n	if errors.Is(err, errPresent) {\n		s.history.wasWrong()\n		err = store(false)\n	}\n",
 			new: `	if _, no := os.Stat("planted-ledger-entry-before-the-rows"); no == nil && len(b.Completed) > 0 {
 		early := sdk.Batch{Pipeline: b.Pipeline, Completed: append([]sdk.Completion(nil), b.Completed...)}
 		for i := range early.Completed {
@@ -65,17 +65,21 @@ func plantedBugs() []plantedBug {
 		}
 		entries, err := newWrite(s.group, early)
 		if err == nil {
-			err = s.inTx(ctx, func(tx pgx.Tx) error { return s.store(ctx, tx, entries) })
+			err = s.inTx(ctx, func(tx pgx.Tx) error { return s.store(ctx, tx, entries, false) })
 		}
 		if err != nil {
 			return sdk.Result{}, err
 		}
 	}
-	if err := s.inTx(ctx, func(tx pgx.Tx) error { return s.store(ctx, tx, w) }); err != nil {
-		if _, no := os.Stat("planted-swallowed-write-error"); no != nil {
-			return sdk.Result{}, err
-		}
-	}`,
+	err = store(s.history.expectsNew())
+	if errors.Is(err, errPresent) {
+		s.history.wasWrong()
+		err = store(false)
+	}
+	if _, no := os.Stat("planted-swallowed-write-error"); no == nil {
+		err = nil
+	}
+`,
 			imports: []string{"os"},
 		},
 		{
