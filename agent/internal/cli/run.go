@@ -69,6 +69,7 @@ func (p *Program) run(args []string) int {
 		p.failf("%v", err)
 		return exitUsage
 	}
+	stayInBackground()
 	before := os.Environ()
 	cfg, ok := p.load(o.configFlags, true)
 	if !ok {

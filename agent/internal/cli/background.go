@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// timerSlack is how much later than asked the kernel may wake a thread, in nanoseconds.
+const timerSlack = 1_000_000
+
+// stayInBackground has the kernel treat this process, and the plugins after it, as work that
+// nobody waits for from one millisecond to the next.
+//
+// They are woken up to a millisecond late. While a Go program is busy, a thread of its
+// runtime wants to look every 20 microseconds whether another one hangs in a system call.
+// With the usual slack of 50 microseconds that is a sixth of all that agent and plugins do.
+//
+// And they do not interrupt what runs when they are woken, such as a database on the same
+// machine: sched(7), SCHED_BATCH. An administrator's choice of another policy is kept.
+//
+// A thread can say this for itself and for what it starts (PR_SET_TIMERSLACK(2const)), but
+// those of the runtime are there before main. So the program starts again, as the same
+// process; where that fails it goes on as it is.
+func stayInBackground() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	late, batch := wakeLate(), runAsBatch()
+	if late || batch {
+		_ = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+	}
+}
+
+// wakeLate says whether it changed anything: the kernel gives no slack to a real-time thread,
+// without an error.
+func wakeLate() bool {
+	slack := func() int {
+		n, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+		if err != nil {
+			return timerSlack
+		}
+		return n
+	}
+	return slack() < timerSlack && unix.Prctl(unix.PR_SET_TIMERSLACK, timerSlack, 0, 0, 0) == nil && slack() >= timerSlack
+}
+
+// runAsBatch says whether it changed anything. The service's unit sets the policy itself,
+// and takes the right to do so from the agent.
+func runAsBatch() bool {
+	attr, err := unix.SchedGetAttr(0, 0)
+	if err != nil || attr.Policy != unix.SCHED_NORMAL {
+		return false
+	}
+	return unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: attr.Nice}, 0) == nil
+}
