@@ -11,7 +11,7 @@ import (
 )
 
 func at(id string, t time.Time) sdk.Event {
-	return sdk.Event{ID: id, Time: t, Raw: fmt.Appendf(nil, `{"eventTime":%q}`, t.UTC().Format(awsTime))}
+	return sdk.Event{ID: id, Time: t, Raw: fmt.Appendf(nil, `{"eventTime":%q}`, t.UTC().Format(time.RFC3339))}
 }
 
 func TestOnlyTheMonthsOfEventsGetPartitions(t *testing.T) {

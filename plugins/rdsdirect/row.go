@@ -12,10 +12,6 @@ import (
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
-// awsTime is the one form in which AWS writes eventTime, and in which the view gives
-// it back from the column event_time.
-const awsTime = "2006-01-02T15:04:05Z"
-
 // A row is what the tables events and cloudtrail hold of an event. Its texts lie in
 // the event's Raw where they can.
 type row struct {
@@ -106,7 +102,7 @@ func (m *rowMaker) members(r *row, record []byte) ([]jsonscan.Member, error) {
 
 // place puts a member where it is given back unchanged.
 func (r *row) place(m jsonscan.Member) error {
-	if string(m.Name) == "eventTime" && string(m.Value) == r.time.Format(`"`+awsTime+`"`) {
+	if string(m.Name) == "eventTime" && isTime(m.Value, r.time) {
 		r.hasTime = true
 		return nil
 	}
@@ -116,6 +112,15 @@ func (r *row) place(m jsonscan.Member) error {
 		}
 	}
 	return r.add(m)
+}
+
+// isTime says that a value is t in the one form in which AWS writes eventTime, and in which
+// the view gives it back from the column event_time. It is that of RFC 3339, in UTC, which
+// package time writes without looking at a layout.
+func isTime(value []byte, t time.Time) bool {
+	var room [40]byte
+	text := append(t.UTC().AppendFormat(append(room[:0], '"'), time.RFC3339), '"')
+	return string(value) == string(text)
 }
 
 // fill sets a cell to the text of a member, unless a column of that form cannot give the

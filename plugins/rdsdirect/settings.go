@@ -27,7 +27,7 @@ type Settings struct {
 	GroupName     string `agent:"group_name" optional:"true" desc:"Name that agent migrate gives the group; its UUID when absent."`
 	SourceProduct string `agent:"source_product" default:"cloudtrail" desc:"What the column events.source_product says."`
 
-	Writers int `agent:"writers" optional:"true" min:"1" max:"32" desc:"Batches written at once, each on its own connection. When absent, from 2 to 6: as many as the server answers best with, which is measured all the time."`
+	Writers int `agent:"writers" optional:"true" min:"1" max:"32" desc:"Batches written at once, each on its own connection. When absent, from 2 to 4: as many as the server answers best with, which is measured all the time."`
 }
 
 var _ sdk.Validator = Settings{}

@@ -2,6 +2,7 @@ package rdsdirect
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -85,7 +86,9 @@ func (w *write) makeRows(group uuid.UUID) {
 		w.first = append(w.first, &rows[i])
 	}
 	// Every writer inserts in the order of ids, so that no two wait for each other.
-	slices.SortStableFunc(w.first, func(a, b *row) int { return bytes.Compare(a.id[:], b.id[:]) })
+	slices.SortFunc(w.first, func(a, b *row) int {
+		return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.event, b.event))
+	})
 	unique := w.first[:0]
 	for _, r := range w.first {
 		if n := len(unique); n > 0 && unique[n-1].id == r.id {

@@ -7,11 +7,11 @@ import (
 )
 
 // Bounds of the number of writers where the setting is absent. Two hide the round trips
-// of one another even in front of a slow server; what more than six gain is not worth
-// their connections and the memory of their batches.
+// of one another even in front of a slow server; what more than four gain is not worth their
+// connections and the memory of their batches, which is better spent on larger ones.
 const (
 	fewestWriters = 2
-	mostWriters   = 6
+	mostWriters   = 4
 )
 
 // firstStep is how the number grows at first, for a server that is far away.
@@ -155,8 +155,8 @@ func (w *writers) pause() {
 
 // decide ends a trial and begins the next.
 func (w *writers) decide(now time.Time) {
-	// One more has to gain more than noise may look like: below six writers a server that
-	// is far away, or has processors to spare, answers to each with a fifth at least.
+	// One more has to gain more than noise may look like: up to four, a server that is far
+	// away or has processors to spare answers to each with a third at least.
 	const gain, loss = 0.1, 0.05
 	rate := float64(w.trial.events) / (w.trial.took + now.Sub(w.trial.began)).Seconds()
 	w.trial = trial{began: now}

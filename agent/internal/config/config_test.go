@@ -109,7 +109,7 @@ func TestEverySettingArrives(t *testing.T) {
 					Settings: json.RawMessage(`{"buffer":1048576,"methods":["POST"],"ratio":0.5,` +
 						`"timeout":30000000000,"url":"https://example.org"}`),
 				}},
-				Batch: config.Batch{MaxEvents: 2000, MaxBytes: 2 << 20, Linger: time.Second},
+				Batch: config.Batch{MaxEvents: 2000, MaxBytes: 3 << 20, Linger: time.Second},
 			},
 		},
 	}

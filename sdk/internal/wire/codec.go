@@ -72,7 +72,7 @@ func pooled(size int, marshal func([]byte) ([]byte, error)) (mem.BufferSlice, er
 // messages is the pool of messages with events. gRPC's own clears what it hands out,
 // which for messages that are written from end to end is a tenth of a source's time.
 // A sync.Pool would lose them at each collection, which is when they are worth most.
-var messages = messagePool(make(chan *[]byte, 4))
+var messages = messagePool(make(chan *[]byte, 16))
 
 type messagePool chan *[]byte
 
