@@ -27,9 +27,10 @@ const timerSlack = 1_000_000
 func stayInBackground() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	late, batch := wakeLate(), runAsBatch()
-	if late || batch {
-		_ = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+	// Under its own path: the name of /proc/self/exe would be "exe" to ps and pkill.
+	path, err := os.Executable()
+	if late, batch := wakeLate(), runAsBatch(); err == nil && (late || batch) {
+		_ = syscall.Exec(path, os.Args, os.Environ())
 	}
 }
 
