@@ -114,12 +114,12 @@ func (r *row) place(m jsonscan.Member) error {
 	return r.add(m)
 }
 
-// isTime says that a value is t in the one form in which AWS writes eventTime, and in which
-// the view gives it back from the column event_time. It is that of RFC 3339, in UTC, which
+// isTime says that a value is t, in UTC, in the one form in which AWS writes eventTime, and in which
+// the view gives it back from the column event_time. It is that of RFC 3339, which
 // package time writes without looking at a layout.
 func isTime(value []byte, t time.Time) bool {
 	var room [40]byte
-	text := append(t.UTC().AppendFormat(append(room[:0], '"'), time.RFC3339), '"')
+	text := append(t.AppendFormat(append(room[:0], '"'), time.RFC3339), '"')
 	return string(value) == string(text)
 }
 

@@ -26,24 +26,16 @@ const (
 // with the few MiB that a plugin holds is all the time.
 const collectAt = "300"
 
-// processEnvironment is all that the process of a built-in sees of the agent's environment.
-//
-// A sink uses as many processors at a time as this process, a source all there are: it
-// inflates and takes apart for milliseconds on end, and what it has ready must not wait for
-// that to be sent. GOMAXPROCS in the agent's environment is for all of them.
-func processEnvironment(environ []string, kind string) []string {
-	memory := int64(sourceMemory)
-	if kind == kindSink {
-		memory = sinkMemory
-	}
-	env := []string{"GOMEMLIMIT=" + strconv.FormatInt(memory, 10), "GOGC=" + collectAt, "GOTRACEBACK=single"}
-	if kind == kindSink {
-		env = append(env, "GOMAXPROCS="+strconv.Itoa(runtime.GOMAXPROCS(0)))
+// processEnvironment is all that a plugin process sees of the agent's environment.
+func processEnvironment(environ []string, memory int64) []string {
+	env := []string{
+		"GOMEMLIMIT=" + strconv.FormatInt(memory, 10), "GOGC=" + collectAt, "GOTRACEBACK=single",
+		"GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0)), // as many as this process uses
 	}
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
 		switch name {
-		case "PATH", "TZ", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOCOVERDIR", "GORACE", "GOMAXPROCS", host.Inspectable:
+		case "PATH", "TZ", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "GOCOVERDIR", "GORACE", host.Inspectable:
 			env = append(env, kv)
 		}
 	}

@@ -16,23 +16,31 @@ const timerSlack = 1_000_000
 //
 // They are woken up to a millisecond late. While a Go program is busy, a thread of its
 // runtime wants to look every 20 microseconds whether another one hangs in a system call.
-// With the usual slack of 50 microseconds that is a sixth of all that agent and plugins do.
+// With the usual slack of 50 microseconds that is, in a virtual machine, a sixth of all that
+// agent and plugins do.
 //
 // And they do not interrupt what runs when they are woken, such as a database on the same
-// machine: sched(7), SCHED_BATCH. An administrator's choice of another policy is kept.
+// machine: sched(7), SCHED_BATCH. A policy that is not the usual one is an administrator's
+// choice, and kept.
 //
 // A thread can say this for itself and for what it starts (PR_SET_TIMERSLACK(2const)), but
 // those of the runtime are there before main. So the program starts again, as the same
-// process; where that fails it goes on as it is.
+// process: from its first thread, because a signal for its parent's death is that thread's.
 func stayInBackground() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
+	defer runtime.UnlockOSThread() // see init
 	// Under its own path: the name of /proc/self/exe would be "exe" to ps and pkill.
 	path, err := os.Executable()
-	if late, batch := wakeLate(), runAsBatch(); err == nil && (late || batch) {
+	if err != nil || unix.Access(path, unix.X_OK) != nil {
+		return
+	}
+	if late, batch := wakeLate(), runAsBatch(); late || batch {
 		_ = syscall.Exec(path, os.Args, os.Environ())
 	}
 }
+
+// init keeps main on the process's first thread, where it begins. Commands that do not carry
+// events stay there.
+func init() { runtime.LockOSThread() }
 
 // wakeLate says whether it changed anything: the kernel gives no slack to a real-time thread,
 // without an error.
@@ -54,5 +62,9 @@ func runAsBatch() bool {
 	if err != nil || attr.Policy != unix.SCHED_NORMAL {
 		return false
 	}
-	return unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: attr.Nice}, 0) == nil
+	if unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_BATCH, Nice: attr.Nice}, 0) != nil {
+		return false
+	}
+	attr, err = unix.SchedGetAttr(0, 0)
+	return err == nil && attr.Policy == unix.SCHED_BATCH
 }

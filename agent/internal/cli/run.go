@@ -98,10 +98,10 @@ func limitMemory(agent config.Agent) {
 	}
 }
 
-// shareProcessors has this process, and the sinks after it, use half of the processors at a
-// time. Events pass through three processes, of which these two do less than half of the
-// work; with more threads each, they wake and interrupt one another, and a database on the
-// same machine.
+// shareProcessors has this process, and the plugins after it, use half of the processors at
+// a time. Events pass through three processes, none of which does half of the work, so that
+// they use all processors together; with more threads each, they wake and interrupt one
+// another, and a database on the same machine.
 func shareProcessors() {
 	if os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))

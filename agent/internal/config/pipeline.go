@@ -25,8 +25,8 @@ type pipelineSettings struct {
 }
 
 // batchSettings is a batch block. The upper bound of max_bytes leaves room below what
-// one gRPC message may hold, its default below the 4 MiB that a gRPC library takes for which
-// nothing else is set.
+// one gRPC message may hold, its default below the 4 MiB at which gRPC libraries stop unless
+// they are told otherwise.
 type batchSettings struct {
 	MaxEvents int           `agent:"max_events" desc:"Most events in one write." default:"2000" min:"1" max:"100000"`
 	MaxBytes  int64         `agent:"max_bytes" desc:"Most bytes in one write." default:"3MiB" format:"size" min:"64KiB" max:"16MiB"`

@@ -176,6 +176,9 @@ func (r *reading) keeps(e *sdk.Event) bool {
 // add keeps one event, handing over a piece when one is full.
 func (r *reading) add(ctx context.Context, e sdk.Event) error {
 	size := int64(len(e.Raw)) + eventOverhead
+	if e.Reject != "" { // each entry of the quarantine names its split
+		size += int64(len(r.attempt.split.ID) + len(e.Reject))
+	}
 	full := len(r.events)+len(r.quarantine) >= r.p.Batch.MaxEvents || r.bytes+size > r.p.Batch.MaxBytes
 	if full && r.bytes > 0 {
 		if err := r.handOver(ctx, false); err != nil {

@@ -77,7 +77,12 @@ var messages = messagePool(make(chan *[]byte, 16))
 type messagePool chan *[]byte
 
 // smallestMessage is what a pooled message has room for at least: a page of a source.
-const smallestMessage = 320 << 10
+// largeMessages is how many messages the pool may hold before it takes pages alone: more of
+// the others, batches or pages of large records, would be most of what a process may have.
+const (
+	smallestMessage = 320 << 10
+	largeMessages   = 4
+)
 
 func (p messagePool) Get(size int) *[]byte {
 	var b *[]byte
@@ -96,6 +101,9 @@ func (p messagePool) Get(size int) *[]byte {
 func (p messagePool) Put(b *[]byte) {
 	if cap(*b) > smallRequest+smallestMessage {
 		return // a huge event's memory is not kept
+	}
+	if cap(*b) > 2*smallestMessage && len(p) >= largeMessages {
+		return // and that of large ones only for so many as are written at a time
 	}
 	select {
 	case p <- b:

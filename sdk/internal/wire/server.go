@@ -11,10 +11,11 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// streamWorkers is how many calls find a goroutine whose stack has grown already: as many
-// as the agent makes of a source at a time. Reading a split takes a deep one, and growing it
-// anew for each split was a 25th of what the source s3 does.
-const streamWorkers = 16
+// streamWorkers is how many calls find a goroutine whose stack has grown already. Reading a
+// split takes a deep one, and growing it anew for each was a 25th of what the source s3 does.
+// They are the 16 fetches that the agent makes of a source at a time, Discover, Watch, and two
+// streams of go-plugin's own. More calls than that get a goroutine each.
+const streamWorkers = 20
 
 // ServerOptions are those of every plugin's gRPC server.
 func ServerOptions() []grpc.ServerOption {

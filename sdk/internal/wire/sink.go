@@ -121,7 +121,7 @@ const maxReply = 8 << 20
 
 // smallRequest is a batch that every gRPC library takes: none has a lower limit for
 // received messages than 4 MiB by default.
-const smallRequest = 3 << 20
+const smallRequest = 4 << 20
 
 // writeError is fromStatus for a write. That a message was too large is the fault of
 // the data only if the request was large: else the plugin's answer was, and no event

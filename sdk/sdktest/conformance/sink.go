@@ -26,8 +26,8 @@ func (s *Suite) sinkChecks() []Check {
 }
 
 // fullBatch is what the agent puts into one write unless told otherwise: so many
-// events of 1.5 KB are just below 2 MiB.
-const fullBatch = 1300
+// events of 1.5 KB are just below 3 MiB.
+const fullBatch = 2000
 
 func checkSizes(t *trial) error {
 	p, err := t.open()
