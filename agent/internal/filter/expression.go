@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/ext"
 
@@ -53,7 +54,11 @@ func compileExpression(source string) (*expression, []Fault) {
 }
 
 func newExpression(env *cel.Env, checked *cel.Ast) (*expression, []Fault) {
-	program, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxCost))
+	options := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
+	if loops(checked.NativeRep().Expr()) {
+		options = append(options, cel.CostLimit(maxCost))
+	}
+	program, err := env.Program(checked, options...)
 	if err != nil {
 		return nil, []Fault{whereFault("Invalid expression", plainWords(err.Error()))}
 	}
@@ -67,6 +72,16 @@ func newExpression(env *cel.Env, checked *cel.Ast) (*expression, []Fault) {
 		normal:  normal,
 		records: sync.Pool{New: func() any { return &record{wanted: wanted} }},
 	}, nil
+}
+
+// loops reports whether a part of expr may be evaluated more than once, as by exists() and
+// all(). A limit of cost stops an evaluation between its steps: where each part has one, it
+// would stop nothing, and to keep count takes most of the time of a short expression.
+func loops(expr ast.Expr) (found bool) {
+	ast.PreOrderVisit(expr, ast.NewExprVisitor(func(e ast.Expr) {
+		found = found || e.Kind() == ast.ComprehensionKind
+	}))
+	return found
 }
 
 func newEnv() (*cel.Env, error) {

@@ -152,3 +152,40 @@ func TestWhereLeavesTheRecordAlone(t *testing.T) {
 		t.Errorf("Raw became %s", event.Raw)
 	}
 }
+
+// Whoever can write to the bucket must not hold up the filter with a long list.
+func TestWhereGivesUpOnLoopsWithinLoopsOverLongLists(t *testing.T) {
+	list := strings.Repeat(`{"ARN":"a"},`, 3000) + `{"ARN":"a"}`
+	event := sdk.Event{Raw: []byte(`{"resources":[` + list + `]}`)}
+	inner := `event.resources.exists(b, event.resources.exists(c, b.ARN != c.ARN))`
+	if got := compile(t, Config{Where: inner}).Match(&event); outcome(got) != unevaluable {
+		t.Errorf("nine million comparisons: %s", outcome(got))
+	}
+	// One loop is no reason to give up, wherever it stands.
+	for _, where := range []string{`event.resources.all(r, r.ARN == "a")`, `event.resources.size() == 3001 && (event.readOnly == true || event.resources.exists(r, r.ARN == "a"))`} {
+		if got := compile(t, Config{Where: where}).Match(&event); outcome(got) != kept {
+			t.Errorf("%s: %s (%v)", where, outcome(got), got.Unevaluable)
+		}
+	}
+}
+
+func TestOnlyLoopsNeedALimit(t *testing.T) {
+	env, err := newEnv()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for source, want := range map[string]bool{
+		`event.eventName == "a"`: false,
+		`has(event.errorCode) && event.sourceIPAddress.startsWith("10.") || event.eventName in ["a", "b"]`: false,
+		`event.resources.exists(r, true)`:                                true,
+		`!(event.eventName == "a" && [event.resources.map(r, r)] == [])`: true,
+	} {
+		tree, issues := env.Compile(source)
+		if issues.Err() != nil {
+			t.Fatalf("%s: %v", source, issues.Err())
+		}
+		if got := loops(tree.NativeRep().Expr()); got != want {
+			t.Errorf("%s: loops is %t, want %t", source, got, want)
+		}
+	}
+}
