@@ -114,8 +114,8 @@ func (r *row) place(m jsonscan.Member) error {
 	return r.add(m)
 }
 
-// isTime says that a value is t, in UTC, in the one form in which AWS writes eventTime, and in which
-// the view gives it back from the column event_time. It is that of RFC 3339, which
+// isTime says that a value is t, in UTC, in the one form in which AWS writes eventTime, and
+// in which the view gives it back from the column event_time. It is that of RFC 3339, which
 // package time writes without looking at a layout.
 func isTime(value []byte, t time.Time) bool {
 	var room [40]byte

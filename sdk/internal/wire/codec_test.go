@@ -198,3 +198,25 @@ func FuzzReadBatch(f *testing.F) {
 		}
 	})
 }
+
+// Objects with large records, read all at once, must not fill a plugin's memory for good.
+func TestThePoolKeepsPagesAndFewLargeMessages(t *testing.T) {
+	kept := func(size int) int {
+		p := messagePool(make(chan *[]byte, cap(messages)))
+		for range 2 * cap(p) {
+			b := make([]byte, size)
+			p.Put(&b)
+		}
+		return len(p)
+	}
+	for size, want := range map[int]int{
+		smallestMessage:                    cap(messages),
+		2*smallestMessage + 1:              largeMessages,
+		smallRequest:                       largeMessages,
+		smallRequest + smallestMessage + 1: 0,
+	} {
+		if got := kept(size); got != want {
+			t.Errorf("%d messages of %d bytes are kept, want %d", got, size, want)
+		}
+	}
+}
