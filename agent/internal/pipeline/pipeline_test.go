@@ -244,6 +244,31 @@ func TestRecordsThatAreNoEventsGoToQuarantine(t *testing.T) {
 	}
 }
 
+// On the wire each entry of the quarantine names its split, and a key may have a thousand bytes.
+func TestTheNameOfTheSplitCountsForEachQuarantinedRecord(t *testing.T) {
+	source, sink, split := newSource(), newSink(), strings.Repeat("k", 1000)
+	bad := make([]sdk.Event, 8)
+	for i := range bad {
+		bad[i] = sdk.Event{ID: fmt.Sprint(i), Raw: []byte("7"), Reject: "not an object"}
+	}
+	source.addEvents(split, bad...)
+	c := config(source, sink)
+	c.Batch.MaxBytes = 3 * 1300
+	sink.write = func(_ int, b sdk.Batch) error {
+		if n := len(b.Quarantine); n > 3 {
+			t.Errorf("%d entries in a write of at most %d bytes", n, c.Batch.MaxBytes)
+		}
+		return nil
+	}
+	if _, err := runOnce(t, c); err != nil {
+		t.Fatal(err)
+	}
+	sink.check(t, 0)
+	if len(sink.quarantine) != len(bad) {
+		t.Errorf("%d records in quarantine, want %d", len(sink.quarantine), len(bad))
+	}
+}
+
 func TestSplitsThatCannotBeReadForGood(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err        error
