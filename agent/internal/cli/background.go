@@ -25,9 +25,10 @@ const timerSlack = 1_000_000
 //
 // A thread can say this for itself and for what it starts (PR_SET_TIMERSLACK(2const)), but
 // those of the runtime are there before main. So the program starts again, as the same
-// process: from its first thread, because a signal for its parent's death is that thread's.
+// process: from its first thread, where [Program.Run] has kept it so far, as a signal for its
+// parent's death is that thread's.
 func stayInBackground() {
-	defer runtime.UnlockOSThread() // see init
+	defer runtime.UnlockOSThread()
 	// Under its own path: the name of /proc/self/exe would be "exe" to ps and pkill.
 	path, err := os.Executable()
 	if err != nil || unix.Access(path, unix.X_OK) != nil {
@@ -37,10 +38,6 @@ func stayInBackground() {
 		_ = syscall.Exec(path, os.Args, os.Environ())
 	}
 }
-
-// init keeps main on the process's first thread, where it begins. Commands that do not carry
-// events stay there.
-func init() { runtime.LockOSThread() }
 
 // wakeLate says whether it changed anything: the kernel gives no slack to a real-time thread,
 // without an error.
