@@ -8,7 +8,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/jsonscan"
+	"github.com/s-developer-team-inu/inu-logsmith/internal/jsonscan"
 )
 
 var (

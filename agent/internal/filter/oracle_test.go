@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"bytes"
 	"encoding/json"
 	"maps"
 	"math"
@@ -8,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/common/types"
 	"github.com/google/go-cmp/cmp"
@@ -113,6 +115,13 @@ func TestRecordDecodesAsTheStandardLibraryDoes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if rapid.Bool().Draw(t, "with space") {
+			var out bytes.Buffer
+			if err := json.Indent(&out, raw, " ", "\t"); err != nil {
+				t.Fatal(err)
+			}
+			raw = append([]byte("\n"), out.Bytes()...)
+		}
 		paths := rapid.SliceOfN(drawPath, 1, 4).Draw(t, "paths")
 		r := record{wanted: &selection{}, event: &sdk.Event{Raw: raw}}
 		for _, path := range paths {
@@ -132,6 +141,30 @@ func TestRecordDecodesAsTheStandardLibraryDoes(t *testing.T) {
 			if gotOK != wantOK || !cmp.Equal(floats(got), want) {
 				t.Errorf("at %q of %s: %v, want %v", path, raw, got, want)
 			}
+		}
+	})
+}
+
+// Whatever a record holds, decoding it is an error only if it is no JSON object.
+func FuzzRecordDecodes(f *testing.F) {
+	for _, raw := range []string{
+		`{"a":{"b":[1,-0.5e3,"\u00e9\ud83d",null]},"a":{"b":true}}`, ` { "\u0061" : { "b" : "x\"\\" } } `, "{\"a\":\"\xff\"}", `{"a":{"b":1}`, `[]`, ``, `{} {`,
+	} {
+		f.Add([]byte(raw))
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r := record{wanted: &selection{}, event: &sdk.Event{Raw: raw}}
+		r.wanted.add([]string{"a", "b"})
+		r.decode()
+		if trimmed := bytes.TrimLeft(raw, " \t\r\n"); r.err != nil && len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(raw) && len(raw) < 10_000 {
+			t.Errorf("decode %q: %v", raw, r.err)
+		}
+		var all struct{ A struct{ B any } }
+		if !utf8.Valid(raw) || bytes.ContainsAny(raw, "\\A") || json.Unmarshal(raw, &all) != nil || bytes.Count(raw, []byte(`"a"`))+bytes.Count(raw, []byte(`"b"`)) != 2 {
+			return // encoding/json adds up repeated objects, and ignores case
+		}
+		if got, _ := at(r.values, []string{"a", "b"}); all.A.B != nil && !bytes.Contains(raw, []byte("B")) && !cmp.Equal(floats(got), all.A.B) {
+			t.Errorf("%q: %v, want %v", raw, got, all.A.B)
 		}
 	})
 }

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/s-developer-team-inu/inu-logsmith/internal/jsonscan"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
@@ -23,6 +25,7 @@ type record struct {
 	values  map[string]any // the wanted fields that the record has, once decoded
 	err     error          // why Raw could not be decoded
 
+	scanner jsonscan.Scanner
 	decoder jsontext.Decoder
 	input   bytes.Buffer
 }
@@ -69,99 +72,107 @@ func mayHold(raw []byte, f *field) bool {
 
 func (r *record) decode() {
 	r.decoded = true
-	// The decoder reads from a bytes.Buffer without copying or changing it.
-	r.input = *bytes.NewBuffer(r.event.Raw)
-	r.decoder.Reset(&r.input, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	if r.decoder.PeekKind() != jsontext.KindBeginObject {
-		r.err = errors.New("the record is not a JSON object")
-		return
-	}
 	if r.values == nil {
 		r.values = make(map[string]any, len(r.wanted.members))
 	}
-	if err := r.decodeMembers(r.wanted, r.values); err != nil {
-		r.err = fmt.Errorf("decode the record: %w", err)
-	}
-}
-
-// decodeMembers reads an object and stores the wanted members in values. Of equal
-// names the last one counts, as in PostgreSQL's jsonb.
-func (r *record) decodeMembers(wanted *selection, values map[string]any) error {
-	if _, err := r.decoder.ReadToken(); err != nil {
-		return err
-	}
-	for r.decoder.PeekKind() != jsontext.KindEndObject {
-		quoted, err := r.decoder.ReadValue()
-		if err != nil {
-			return err
-		}
-		name, err := unquote(quoted)
-		if err != nil {
-			return err
-		}
-		member := wanted.member(name)
-		if member == nil {
-			if err := r.decoder.SkipValue(); err != nil {
-				return err
+	raw := r.event.Raw
+	if _, usual := r.scanner.Object(raw); usual {
+		for _, m := range r.scanner.Members {
+			if wanted := r.wanted.member(m.Name); wanted != nil {
+				r.values[string(m.Name)], _ = decodeValue(raw, m.At, wanted)
 			}
-			continue
 		}
-		value, err := r.decodeValue(member)
-		if err != nil {
-			return err
-		}
-		values[string(name)] = value
+		return
 	}
-	_, err := r.decoder.ReadToken()
-	return err
+	if err := r.check(raw); err != nil {
+		r.err = fmt.Errorf("decode the record: %w", err)
+		return
+	}
+	decodeMembers(raw, jsonscan.SkipSpace(raw, 0), r.wanted, r.values)
 }
 
-// unquote returns the characters of a JSON string, in place if there is no escape.
-func unquote(quoted []byte) ([]byte, error) {
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return quoted[1 : len(quoted)-1], nil
+// check reports why text does not begin with a JSON object.
+func (r *record) check(text []byte) error {
+	// The decoder reads from a bytes.Buffer without copying or changing it.
+	r.input = *bytes.NewBuffer(text)
+	r.decoder.Reset(&r.input, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if r.decoder.PeekKind() != jsontext.KindBeginObject {
+		return errors.New("it is not a JSON object")
 	}
-	return jsontext.AppendUnquote(nil, quoted)
+	return r.decoder.SkipValue()
 }
 
-func (r *record) decodeValue(wanted *selection) (any, error) {
-	switch r.decoder.PeekKind() {
-	case jsontext.KindBeginObject:
-		members := map[string]any{}
-		return members, r.decodeMembers(wanted, members)
-	case jsontext.KindBeginArray:
-		return r.decodeElements()
-	}
-	token, err := r.decoder.ReadToken()
-	if err != nil {
-		return nil, err
-	}
-	switch token.Kind() {
-	case jsontext.KindNull:
-		return nil, nil
-	case jsontext.KindNumber:
-		return number(token.String()), nil
-	case jsontext.KindString:
-		return token.String(), nil
-	default:
-		return token.Kind() == jsontext.KindTrue, nil
-	}
-}
-
-func (r *record) decodeElements() (any, error) {
-	if _, err := r.decoder.ReadToken(); err != nil {
-		return nil, err
-	}
-	elements := []any{}
-	for r.decoder.PeekKind() != jsontext.KindEndArray {
-		element, err := r.decodeValue(&selection{})
-		if err != nil {
-			return nil, err
+// decodeMembers stores the wanted members of the object at i in values, and returns where
+// the object ends. Of equal names the last one counts, as in PostgreSQL's jsonb. The text is
+// JSON, as for all that decodes it here.
+func decodeMembers(text []byte, i int, wanted *selection, values map[string]any) (end int) {
+	for i = jsonscan.SkipSpace(text, i+1); text[i] != '}'; {
+		end := jsonscan.SkipString(text, i)
+		name := text[i+1 : end-1]
+		if bytes.IndexByte(name, '\\') >= 0 {
+			name = []byte(unquote(text[i:end]))
 		}
+		i = jsonscan.SkipSpace(text, end) + 1 // the colon
+		i = jsonscan.SkipSpace(text, i)
+		if member := wanted.member(name); member != nil {
+			values[string(name)], i = decodeValue(text, i, member)
+		} else {
+			i, _ = jsonscan.SkipValue(text, i)
+		}
+		i = nextItem(text, i)
+	}
+	return i + 1
+}
+
+func decodeElements(text []byte, i int) (elements []any, end int) {
+	elements = []any{}
+	for i = jsonscan.SkipSpace(text, i+1); text[i] != ']'; i = nextItem(text, i) {
+		var element any
+		element, i = decodeValue(text, i, &selection{})
 		elements = append(elements, element)
 	}
-	_, err := r.decoder.ReadToken()
-	return elements, err
+	return elements, i + 1
+}
+
+// nextItem is where the next member or element begins, or the bracket is that ends them.
+func nextItem(text []byte, i int) int {
+	if i = jsonscan.SkipSpace(text, i); text[i] == ',' {
+		i = jsonscan.SkipSpace(text, i+1)
+	}
+	return i
+}
+
+func decodeValue(text []byte, i int, wanted *selection) (value any, end int) {
+	switch text[i] {
+	case '{':
+		members := map[string]any{}
+		return members, decodeMembers(text, i, wanted, members)
+	case '[':
+		return decodeElements(text, i)
+	case '"':
+		end = jsonscan.SkipString(text, i)
+		return unquote(text[i:end]), end
+	}
+	end, _ = jsonscan.SkipValue(text, i)
+	switch text[i] {
+	case 'n':
+		return nil, end
+	case 't', 'f':
+		return text[i] == 't', end
+	default:
+		return number(string(text[i:end])), end
+	}
+}
+
+// unquote is what a JSON string stands for, with U+FFFD for what is not UTF-8 or half of a
+// surrogate pair.
+func unquote(quoted []byte) string {
+	inner := quoted[1 : len(quoted)-1]
+	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
+		return string(inner)
+	}
+	text, _ := jsontext.AppendUnquote(nil, quoted) // its only error here is what it replaced
+	return string(text)
 }
 
 // number is an int64 where text is one exactly, else the nearest float64, which is

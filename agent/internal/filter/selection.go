@@ -1,11 +1,20 @@
 package filter
 
-import "cel.dev/cel-go/common/ast"
+import (
+	"slices"
+
+	"cel.dev/cel-go/common/ast"
+)
 
 // A selection is what is wanted of a JSON value: of an object the named members,
 // or everything if there are none.
 type selection struct {
-	members map[string]*selection
+	members []member // a few: to look through them takes less time than a map
+}
+
+type member struct {
+	name   string
+	wanted *selection
 }
 
 // selected returns what expr reads of the variable event, which it only ever uses
@@ -41,24 +50,31 @@ func fieldPath(e ast.Expr) ([]string, bool) {
 // add wants all of the value at path.
 func (s *selection) add(path []string) {
 	for _, name := range path[:len(path)-1] {
-		member, ok := s.members[name]
-		if ok && member.members == nil {
-			return // all of it is wanted already
-		}
-		if !ok {
+		member := s.of(name)
+		if member == nil {
 			member = &selection{}
 			s.set(name, member)
+		} else if member.members == nil {
+			return // all of it is wanted already
 		}
 		s = member
 	}
 	s.set(path[len(path)-1], &selection{})
 }
 
-func (s *selection) set(name string, member *selection) {
-	if s.members == nil {
-		s.members = map[string]*selection{}
+func (s *selection) set(name string, wanted *selection) {
+	s.members = slices.DeleteFunc(s.members, func(m member) bool { return m.name == name })
+	s.members = append(s.members, member{name, wanted})
+}
+
+// of returns what is wanted of the member of that name, if it was named.
+func (s *selection) of(name string) *selection {
+	for i := range s.members {
+		if s.members[i].name == name {
+			return s.members[i].wanted
+		}
 	}
-	s.members[name] = member
+	return nil
 }
 
 // member returns what is wanted of a member, or nil.
@@ -66,5 +82,5 @@ func (s *selection) member(name []byte) *selection {
 	if s.members == nil {
 		return s
 	}
-	return s.members[string(name)]
+	return s.of(string(name))
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"io"
 
-	"github.com/s-developer-team-inu/inu-logsmith/plugins/internal/jsonscan"
+	"github.com/s-developer-team-inu/inu-logsmith/internal/jsonscan"
 )
 
 // usualRecords reads the records of a list for as long as they are of the usual kind,
