@@ -55,6 +55,9 @@ type rowMaker struct {
 	group uuid.UUID
 	plain jsonscan.Scanner
 	scan  scanner
+	// following has for each field, and at 0 for the beginning, the one that came next in the
+	// last record that had it. Mostly it does again.
+	following [1 + len(fields)]int
 }
 
 // make fills r from e. It fails if the record is not a JSON object and so can never be
@@ -66,9 +69,14 @@ func (m *rowMaker) make(r *row, e *sdk.Event) error {
 	if err != nil {
 		return err
 	}
+	before := -1
 	for _, member := range members {
-		if err := r.place(member); err != nil {
+		i := m.field(member.Name, before)
+		if err := r.place(member, i); err != nil {
 			return fmt.Errorf("field %q: %w", member.Name, err)
+		}
+		if i >= 0 {
+			before = i
 		}
 	}
 	if r.additional != nil {
@@ -100,13 +108,26 @@ func (m *rowMaker) members(r *row, record []byte) ([]jsonscan.Member, error) {
 	return members, nil
 }
 
-// place puts a member where it is given back unchanged.
-func (r *row) place(m jsonscan.Member) error {
+// field is the field of that name behind another one, or -1.
+func (m *rowMaker) field(name []byte, before int) int {
+	if i := m.following[1+before]; fields[i].name == string(name) {
+		return i
+	}
+	i, known := fieldIndex[string(name)]
+	if !known {
+		return -1
+	}
+	m.following[1+before] = i
+	return i
+}
+
+// place puts a member where it is given back unchanged. i is its field, or -1.
+func (r *row) place(m jsonscan.Member, i int) error {
 	if string(m.Name) == "eventTime" && isTime(m.Value, r.time) {
 		r.hasTime = true
 		return nil
 	}
-	if i, known := fieldIndex[string(m.Name)]; known {
+	if i >= 0 {
 		if fits, err := r.fill(&r.cells[i], fields[i].form, m); fits || err != nil {
 			return err
 		}

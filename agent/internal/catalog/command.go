@@ -36,16 +36,12 @@ func (c command) discard() {
 
 // prepare is the preparation of a built-in: this binary started again.
 func (b *Builtin) prepare(dir string, _ *slog.Logger) (command, error) {
-	memory := int64(sourceMemory)
-	if b.Kind() == kindSink {
-		memory = sinkMemory
-	}
 	return command{Command: host.Command{
 		// Not os.Executable: after an upgrade on disk, a plugin must still be of the
 		// version of the agent that runs.
 		Path: "/proc/self/exe",
 		Args: []string{"agent", "plugin", b.Kind(), b.Type()},
-		Env:  processEnvironment(os.Environ(), memory),
+		Env:  processEnvironment(os.Environ(), b.Kind()),
 		Dir:  dir,
 	}}, nil
 }

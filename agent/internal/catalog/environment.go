@@ -18,19 +18,27 @@ func Seal() error { return host.Seal() }
 // keep all processes below the 256 MiB that are promised. A sink holds a batch for each of
 // its writers; a source holds a page for each of its fetches, or of its listings.
 const (
-	sourceMemory = 40 << 20
+	sourceMemory = 52 << 20
 	sinkMemory   = 64 << 20
 )
 
-// collectAt makes use of the limit: Go would collect each time the heap has doubled, which
-// with the few MiB that a plugin holds is all the time.
-const collectAt = "300"
+// CollectAt, a GOGC, makes use of the limit: Go would collect each time the heap has doubled,
+// which with the few MiB that a plugin holds is all the time.
+const CollectAt = 300
 
-// processEnvironment is all that a plugin process sees of the agent's environment.
-func processEnvironment(environ []string, memory int64) []string {
+// processEnvironment is all that the process of a built-in sees of the agent's environment.
+//
+// A source may use as many processors at a time as this process, a sink half of them: it has
+// a writer for each connection, and with more threads those wake and interrupt one another,
+// and a database on the same machine.
+func processEnvironment(environ []string, kind string) []string {
+	memory, processors := int64(sourceMemory), runtime.GOMAXPROCS(0)
+	if kind == kindSink {
+		memory, processors = sinkMemory, max(1, processors/2)
+	}
 	env := []string{
-		"GOMEMLIMIT=" + strconv.FormatInt(memory, 10), "GOGC=" + collectAt, "GOTRACEBACK=single",
-		"GOMAXPROCS=" + strconv.Itoa(runtime.GOMAXPROCS(0)), // as many as this process uses
+		"GOMEMLIMIT=" + strconv.FormatInt(memory, 10), "GOGC=" + strconv.Itoa(CollectAt), "GOTRACEBACK=single",
+		"GOMAXPROCS=" + strconv.Itoa(processors),
 	}
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")

@@ -8,13 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
 	"unicode"
 
+	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/catalog"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/config"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/daemon"
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/filter"
@@ -82,7 +82,6 @@ func (p *Program) run(args []string) int {
 		opts.DryRun = p.Stdout
 	}
 	limitMemory(cfg.Agent)
-	shareProcessors()
 	var s *service
 	if !opts.Once {
 		s = &service{p: p, flags: o.configFlags, log: opts.Log, level: &level, before: before}
@@ -91,20 +90,14 @@ func (p *Program) run(args []string) int {
 }
 
 // limitMemory has the collector keep to the queued events, as much again for garbage, and
-// the program itself.
+// the program itself. It collects when that limit nears, as in plugins, and not each time the
+// heap has doubled.
 func limitMemory(agent config.Agent) {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(2*agent.MemoryLimit + 24<<20)
 	}
-}
-
-// shareProcessors has this process, and the plugins after it, use half of the processors at
-// a time. Events pass through three processes, none of which does half of the work, so that
-// they use all processors together; with more threads each, they wake and interrupt one
-// another, and a database on the same machine.
-func shareProcessors() {
-	if os.Getenv("GOMAXPROCS") == "" {
-		runtime.GOMAXPROCS(max(1, runtime.GOMAXPROCS(0)/2))
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(catalog.CollectAt)
 	}
 }
 

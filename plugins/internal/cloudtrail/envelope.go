@@ -154,6 +154,10 @@ func parseTime(v []byte) (time.Time, bool) {
 	if len(v) < 2 || v[0] != '"' || len(v) > 64 {
 		return time.Time{}, false
 	}
+	var usual time.Time
+	if usual.UnmarshalText(v[1:len(v)-1]) == nil { // RFC 3339, without a string in between
+		return usual.UTC(), true
+	}
 	s := strings.TrimSpace(unquote(v))
 	for _, layout := range timeLayouts {
 		if layout == "2006-01-02 15:04:05 MST" && !strings.HasSuffix(s, " UTC") && !strings.HasSuffix(s, " GMT") {

@@ -15,13 +15,14 @@ type pager struct {
 	account string
 	memory  *memory
 
+	names *interner
+
 	bytes int // in memory.page
-	names interner
 	ids   unnamed
 }
 
-func newPager(account string, l Limits, m *memory, emit func([]sdk.Event) error) *pager {
-	return &pager{emit: emit, limits: l, account: account, memory: m, ids: unnamed{max: l.Unnamed}}
+func newPager(account string, l Limits, r *readers, emit func([]sdk.Event) error) *pager {
+	return &pager{emit: emit, limits: l, account: account, memory: &r.memory, names: &r.names, ids: unnamed{max: l.Unnamed}}
 }
 
 // addValue takes one member of a list of records, which is valid JSON but for bad UTF-8
@@ -112,12 +113,19 @@ func (p *pager) event(raw []byte, env *envelope) (sdk.Event, error) {
 	return e, err
 }
 
-// interner gives equal texts the same string: a file repeats a few names
-// thousands of times.
-type interner struct{ seen map[string]string }
+// interner gives equal texts the same string: a file repeats a few names thousands of times,
+// and so do the files of a trail.
+type interner struct {
+	seen map[string]string
+	size int // of the texts in seen
+}
 
-// internMax bounds the number of strings kept, and their length.
-const internMax = 1024
+// internMax bounds the number of strings kept, and their length; internKept is how much
+// text may be kept for the next file.
+const (
+	internMax  = 1024
+	internKept = 64 << 10
+)
 
 // text is the value of a JSON string, or empty if v is something else.
 func (in *interner) text(v []byte) string {
@@ -133,8 +141,17 @@ func (in *interner) text(v []byte) string {
 			in.seen = make(map[string]string)
 		}
 		in.seen[string(v)] = s
+		in.size += len(v) + len(s)
 	}
 	return s
+}
+
+// reset ends the use for one file.
+func (in *interner) reset() {
+	if in.size > internKept || len(in.seen) >= internMax {
+		clear(in.seen)
+		in.size = 0
+	}
 }
 
 // first is the first value that is a string and not empty.

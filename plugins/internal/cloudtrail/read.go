@@ -61,7 +61,7 @@ func Read(r io.Reader, account string, limits Limits, emit func([]sdk.Event) err
 	text, err := openText(src, limits)
 	defer text.close()
 	if err == nil {
-		s := newSplitter(text, limits, newPager(account, limits, &text.memory, emit))
+		s := newSplitter(text, limits, newPager(account, limits, text.readers, emit))
 		err = s.run()
 		if err == nil {
 			err = text.finish()

@@ -29,13 +29,14 @@ type text struct {
 	err     error // why reading failed; not io.EOF
 }
 
-// readers are what reading takes whatever the file, buffers and gzip's tables. They are used
-// again for the next one.
+// readers are what reading takes whatever the file: buffers, gzip's tables, and the strings
+// that most files have. They are used again for the next one.
 type readers struct {
 	in       *bufio.Reader // what the file holds
 	gunzip   *gzip.Reader
 	inflated *bufio.Reader
 	memory   memory
+	names    interner
 }
 
 var readersPool = sync.Pool{New: func() any {
@@ -47,6 +48,7 @@ func (t *text) close() {
 	t.in.Reset(nil)
 	t.inflated.Reset(nil)
 	t.memory.reset()
+	t.names.reset()
 	readersPool.Put(t.readers)
 	t.readers = nil
 }

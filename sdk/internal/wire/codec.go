@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"fmt"
+	"sync"
 
 	"google.golang.org/grpc/encoding"
 	protocodec "google.golang.org/grpc/encoding/proto"
@@ -72,24 +73,27 @@ func pooled(size int, marshal func([]byte) ([]byte, error)) (mem.BufferSlice, er
 // messages is the pool of messages with events. gRPC's own clears what it hands out,
 // which for messages that are written from end to end is a tenth of a source's time.
 // A sync.Pool would lose them at each collection, which is when they are worth most.
-var messages = messagePool(make(chan *[]byte, 16))
+var messages = new(messagePool)
 
-type messagePool chan *[]byte
+// A messagePool hands out first what came back last: of that memory the most is still in the
+// processor's cache.
+type messagePool struct {
+	mu   sync.Mutex
+	free []*[]byte
+}
 
 // smallestMessage is what a pooled message has room for at least: a page of a source.
-// largeMessages is how many messages the pool may hold before it takes pages alone: more of
-// the others, batches or pages of large records, would be most of what a process may have.
+// The pool holds so many messages, and of large ones only so many as are written at a time:
+// more batches, or pages of large records, would be most of what a process may have.
 const (
 	smallestMessage = 320 << 10
+	mostMessages    = 16
 	largeMessages   = 4
 )
 
-func (p messagePool) Get(size int) *[]byte {
-	var b *[]byte
-	select {
-	case b = <-p:
-	default:
-	}
+// Get returns a message of that size, which holds anything.
+func (p *messagePool) Get(size int) *[]byte {
+	b := p.last()
 	if b == nil || cap(*b) < size {
 		fresh := make([]byte, 0, max(size, smallestMessage))
 		b = &fresh
@@ -98,16 +102,31 @@ func (p messagePool) Get(size int) *[]byte {
 	return b
 }
 
-func (p messagePool) Put(b *[]byte) {
+func (p *messagePool) last() *[]byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.free) - 1
+	if n < 0 {
+		return nil
+	}
+	b := p.free[n]
+	p.free[n], p.free = nil, p.free[:n]
+	return b
+}
+
+// Put takes back what Get returned.
+func (p *messagePool) Put(b *[]byte) {
 	if cap(*b) > smallRequest+smallestMessage {
 		return // a huge event's memory is not kept
 	}
-	if cap(*b) > 2*smallestMessage && len(p) >= largeMessages {
-		return // and that of large ones only for so many as are written at a time
+	most := mostMessages
+	if cap(*b) > 2*smallestMessage {
+		most = largeMessages
 	}
-	select {
-	case p <- b:
-	default:
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) < most {
+		p.free = append(p.free, b)
 	}
 }
 

@@ -202,15 +202,15 @@ func FuzzReadBatch(f *testing.F) {
 // Objects with large records, read all at once, must not fill a plugin's memory for good.
 func TestThePoolKeepsPagesAndFewLargeMessages(t *testing.T) {
 	kept := func(size int) int {
-		p := messagePool(make(chan *[]byte, cap(messages)))
-		for range 2 * cap(p) {
+		var p messagePool
+		for range 2 * mostMessages {
 			b := make([]byte, size)
 			p.Put(&b)
 		}
-		return len(p)
+		return len(p.free)
 	}
 	for size, want := range map[int]int{
-		smallestMessage:                    cap(messages),
+		smallestMessage:                    mostMessages,
 		2*smallestMessage + 1:              largeMessages,
 		smallRequest:                       largeMessages,
 		smallRequest + smallestMessage + 1: 0,
