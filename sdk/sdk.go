@@ -85,7 +85,8 @@ type Windowed interface {
 type Sink interface {
 	// Write returns nil once every event that the result does not reject is
 	// durable. The batch is the sink's until Write returns; it may reorder it but
-	// not keep it. Delivery is at least once: after an error or a crash the agent
+	// not keep it, nor the bytes in it: they are used again for another batch.
+	// Delivery is at least once: after an error or a crash the agent
 	// writes the same events again, and [Event.ID] recognises repeats. Write is
 	// called one at a time unless the sink has [Parallel].
 	//

@@ -102,6 +102,7 @@ func (s *Sink) Write(ctx context.Context, b sdk.Batch) (result sdk.Result, err e
 		return sdk.Result{}, err
 	}
 	s.history.saw(w.first)
+	w.close()
 	w.result.Variants = int(w.variants)
 	return w.result, nil
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -21,6 +22,7 @@ type write struct {
 	tallies []*tally // of each event's split
 	splits  map[splitKey]*tally
 
+	rows       []row  // of all events, see close
 	first      []*row // one for each id, sorted by id
 	repeats    []*row // more events of the batch with an id in first
 	quarantine []quarantined
@@ -72,7 +74,8 @@ func (w *write) tally(source, split string) *tally {
 
 // makeRows fills first and repeats, and rejects what cannot be a row.
 func (w *write) makeRows(group uuid.UUID) {
-	rows := make([]row, len(w.batch.Events))
+	rows := rowsFor(len(w.batch.Events))
+	w.rows = rows
 	w.first = make([]*row, 0, len(rows))
 	m := rowMaker{group: group}
 	for i := range w.batch.Events {
@@ -98,6 +101,25 @@ func (w *write) makeRows(group uuid.UUID) {
 		unique = append(unique, r)
 	}
 	w.first = unique
+}
+
+// rowsPool has memory for rows, which is a third of what a write takes beside its batch.
+var rowsPool sync.Pool
+
+func rowsFor(events int) []row {
+	if rows, ok := rowsPool.Get().(*[]row); ok && cap(*rows) >= events {
+		return (*rows)[:events]
+	}
+	return make([]row, events)
+}
+
+// close gives the rows' memory back. Nothing may look at w's rows any more, as a connection
+// might on which a write failed.
+func (w *write) close() {
+	rows := w.rows
+	w.rows, w.first, w.repeats = nil, nil, nil
+	clear(rows)
+	rowsPool.Put(&rows)
 }
 
 // reject quarantines an event that can never be stored.

@@ -33,7 +33,10 @@ const (
 type fetchResponse struct{ events []sdk.Event }
 
 // A writeRequest is pb.WriteRequest on the wire.
-type writeRequest struct{ batch sdk.Batch }
+type writeRequest struct {
+	batch sdk.Batch
+	text  *[]byte // of messages, in which the events' Raw lies in a request that was read
+}
 
 // Marshal takes memory from a pool, which gets it back when the message is sent.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
@@ -73,60 +76,85 @@ func pooled(size int, marshal func([]byte) ([]byte, error)) (mem.BufferSlice, er
 // messages is the pool of messages with events. gRPC's own clears what it hands out,
 // which for messages that are written from end to end is a tenth of a source's time.
 // A sync.Pool would lose them at each collection, which is when they are worth most.
-var messages = new(messagePool)
+var messages = newMessagePool()
 
 // A messagePool hands out first what came back last: of that memory the most is still in the
 // processor's cache.
 type messagePool struct {
-	mu   sync.Mutex
+	mu      sync.Mutex
+	classes [3]messageClass
+}
+
+// A messageClass is messages of about the same size, so that a small one does not take the
+// memory of a large one.
+type messageClass struct {
+	room int // bytes of the largest
+	step int // bytes by which they grow
+	most int // that are kept
 	free []*[]byte
 }
 
-// smallestMessage is what a pooled message has room for at least: a page of a source.
-// The pool holds so many messages, and of large ones only so many as are written at a time:
-// more batches, or pages of large records, would be most of what a process may have.
-const (
-	smallestMessage = 320 << 10
-	mostMessages    = 16
-	largeMessages   = 4
-)
+// largestPage is what a page of a source has at most, unless a record is huge.
+const largestPage = 320 << 10
+
+// newMessagePool has classes for the rests of files, pages, and batches. Of the last it keeps
+// as many as are written at a time: more of them, or pages of large records, would be most of
+// what a process may have.
+func newMessagePool() *messagePool {
+	return &messagePool{classes: [...]messageClass{
+		{room: 64 << 10, step: 64 << 10, most: 16},
+		{room: largestPage, step: largestPage, most: 16},
+		{room: smallRequest + largestPage, step: 512 << 10, most: 5},
+	}}
+}
+
+// class is the one for messages of that size, or nil for a huge event's: its memory is not kept.
+func (p *messagePool) class(size int) *messageClass {
+	for i := range p.classes {
+		if c := &p.classes[i]; size <= c.room {
+			return c
+		}
+	}
+	return nil
+}
 
 // Get returns a message of that size, which holds anything.
 func (p *messagePool) Get(size int) *[]byte {
-	b := p.last()
-	if b == nil || cap(*b) < size {
-		fresh := make([]byte, 0, max(size, smallestMessage))
-		b = &fresh
+	c := p.class(size)
+	if c == nil {
+		b := make([]byte, size)
+		return &b
 	}
-	*b = (*b)[:size]
-	return b
+	if b := p.last(c); b != nil && cap(*b) >= size {
+		*b = (*b)[:size]
+		return b
+	}
+	b := make([]byte, size, min((size+c.step-1)/c.step*c.step, c.room))
+	return &b
 }
 
-func (p *messagePool) last() *[]byte {
+func (p *messagePool) last(c *messageClass) *[]byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.free) - 1
+	n := len(c.free) - 1
 	if n < 0 {
 		return nil
 	}
-	b := p.free[n]
-	p.free[n], p.free = nil, p.free[:n]
+	b := c.free[n]
+	c.free[n], c.free = nil, c.free[:n]
 	return b
 }
 
 // Put takes back what Get returned.
 func (p *messagePool) Put(b *[]byte) {
-	if cap(*b) > smallRequest+smallestMessage {
-		return // a huge event's memory is not kept
-	}
-	most := mostMessages
-	if cap(*b) > 2*smallestMessage {
-		most = largeMessages
+	c := p.class(cap(*b))
+	if c == nil {
+		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.free) < most {
-		p.free = append(p.free, b)
+	if len(c.free) < c.most {
+		c.free = append(c.free, b)
 	}
 }
 
@@ -140,7 +168,8 @@ func joined(data mem.BufferSlice) []byte {
 	return bytes.Join(pieces, nil)
 }
 
-// Unmarshal keeps one copy of the message, in which the events' Raw lies.
+// Unmarshal keeps one copy of the message, in which the events' Raw lies. That of a page is
+// the agent's for good, that of a batch has to go back to the pool.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch m := v.(type) {
 	case *fetchResponse:
@@ -148,7 +177,9 @@ func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 		m.events = events
 		return err
 	case *writeRequest:
-		events, other, err := readEvents(joined(data), writeRequestEvents)
+		m.text = messages.Get(data.Len())
+		data.CopyTo(*m.text)
+		events, other, err := readEvents(*m.text, writeRequestEvents)
 		if err != nil {
 			return err
 		}

@@ -73,7 +73,7 @@ func TestBatchesAreWhatTheGeneratedCodeWritesAndReads(t *testing.T) {
 	batch, message := someBatch()
 
 	got := new(pb.WriteRequest)
-	if err := proto.Unmarshal(marshal(t, &writeRequest{batch}), got); err != nil {
+	if err := proto.Unmarshal(marshal(t, &writeRequest{batch: batch}), got); err != nil {
 		t.Fatal(err)
 	}
 	if !proto.Equal(message, got) {
@@ -169,7 +169,7 @@ func TestTextsDoNotLieInTheMessage(t *testing.T) {
 func FuzzReadBatch(f *testing.F) {
 	batch, _ := someBatch()
 	batch.Events = batch.Events[:2]
-	whole := marshal(f, &writeRequest{batch})
+	whole := marshal(f, &writeRequest{batch: batch})
 	f.Add(whole)
 	f.Add(whole[:len(whole)/2])
 	f.Add([]byte{0x13, 0x14, 0x12, 0x02, 0x0a, 0x00})
@@ -202,21 +202,38 @@ func FuzzReadBatch(f *testing.F) {
 // Objects with large records, read all at once, must not fill a plugin's memory for good.
 func TestThePoolKeepsPagesAndFewLargeMessages(t *testing.T) {
 	kept := func(size int) int {
-		var p messagePool
-		for range 2 * mostMessages {
+		p := newMessagePool()
+		for range 100 {
 			b := make([]byte, size)
 			p.Put(&b)
 		}
-		return len(p.free)
+		n := 0
+		for _, c := range p.classes {
+			n += len(c.free)
+		}
+		return n
 	}
 	for size, want := range map[int]int{
-		smallestMessage:                    mostMessages,
-		2*smallestMessage + 1:              largeMessages,
-		smallRequest:                       largeMessages,
-		smallRequest + smallestMessage + 1: 0,
+		1:                              16,
+		largestPage:                    16,
+		largestPage + 1:                5,
+		smallRequest:                   5,
+		smallRequest + largestPage + 1: 0,
 	} {
 		if got := kept(size); got != want {
 			t.Errorf("%d messages of %d bytes are kept, want %d", got, size, want)
 		}
+	}
+}
+
+// Sizes that take turns in a class do not get each other's room.
+func TestAMessageOfThePoolHasItsSize(t *testing.T) {
+	p := newMessagePool()
+	for _, size := range []int{0, 1, 64 << 10, 64<<10 + 1, largestPage, largestPage + 1, 3 << 20, largestPage + 1, 4 << 20, smallRequest + largestPage, 10 << 20, 1} {
+		b := p.Get(size)
+		if len(*b) != size {
+			t.Errorf("a message of %d bytes, want %d", len(*b), size)
+		}
+		p.Put(b)
 	}
 }

@@ -39,7 +39,14 @@ func handleWrite(srv any, ctx context.Context, decode func(any) error, intercept
 		return nil, err
 	}
 	call := func(ctx context.Context, req any) (any, error) {
-		return srv.(*SinkServer).write(ctx, req.(*writeRequest).batch)
+		r := req.(*writeRequest)
+		answer, err := srv.(*SinkServer).write(ctx, r.batch)
+		if err == nil {
+			// The sink may not keep the batch. What failed may still be at it: a connection
+			// that is being closed, for one.
+			messages.Put(r.text)
+		}
+		return answer, err
 	}
 	if interceptor == nil {
 		return call(ctx, req)
@@ -105,7 +112,7 @@ func NewSink(conn grpc.ClientConnInterface) *Sink {
 // fit the batch is an error: it acknowledges nothing.
 func (s *Sink) Write(ctx context.Context, b sdk.Batch) (sdk.Result, error) {
 	m := new(pb.WriteResponse)
-	err := s.conn.Invoke(ctx, pb.Sink_Write_FullMethodName, &writeRequest{b}, m, grpc.StaticMethod(), grpc.MaxCallRecvMsgSize(maxReply))
+	err := s.conn.Invoke(ctx, pb.Sink_Write_FullMethodName, &writeRequest{batch: b}, m, grpc.StaticMethod(), grpc.MaxCallRecvMsgSize(maxReply))
 	if err != nil {
 		return sdk.Result{}, writeError(ctx, err, b)
 	}
