@@ -4,9 +4,14 @@ package main
 
 import (
 	"os"
+	"runtime"
 
 	"github.com/s-developer-team-inu/inu-logsmith/agent/internal/cli"
 )
+
+// Only an init can keep main on the process's first thread, from which the program starts again
+// (runtime.LockOSThread). Commands that do not carry events stay there.
+func init() { runtime.LockOSThread() }
 
 func main() {
 	p := cli.Program{Builtins: builtins(), Stdout: os.Stdout, Stderr: os.Stderr}

@@ -85,10 +85,11 @@ type Windowed interface {
 type Sink interface {
 	// Write returns nil once every event that the result does not reject is
 	// durable. The batch is the sink's until Write returns; it may reorder it but
-	// not keep it, nor the bytes in it: they are used again for another batch.
-	// Delivery is at least once: after an error or a crash the agent
-	// writes the same events again, and [Event.ID] recognises repeats. Write is
-	// called one at a time unless the sink has [Parallel].
+	// not keep it, nor the bytes in it, which are used again for another batch: nor may
+	// a goroutine that it started, such as one that sends a request with them.
+	// Delivery is at least once: after an error or a crash the agent writes the same
+	// events again, and [Event.ID] recognises repeats. Write is called one at a time
+	// unless the sink has [Parallel].
 	//
 	// An error that is [Invalid] makes the agent halve the batch until it has found
 	// the events at fault; [Denied] is retried slowly, any other error with backoff.

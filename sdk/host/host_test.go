@@ -190,7 +190,10 @@ func TestEventsAndAnswersCrossTheWireUnchanged(t *testing.T) {
 	open(t, p, "good")
 	var events []sdk.Event
 	if err := p.Source().Fetch(t.Context(), sdk.Split{ID: "all"}, func(page []sdk.Event) error {
-		events = append(events, page...)
+		for _, e := range page {
+			e.Raw = bytes.Clone(e.Raw)
+			events = append(events, e)
+		}
 		return nil
 	}); err != nil {
 		t.Fatal(err)

@@ -22,7 +22,7 @@ const (
 	sinkMemory   = 64 << 20
 )
 
-// CollectAt, a GOGC, makes use of the limit: Go would collect each time the heap has doubled,
+// CollectAt is the GOGC that makes use of the limit: Go would collect each time the heap has doubled,
 // which with the few MiB that a plugin holds is all the time.
 const CollectAt = 300
 

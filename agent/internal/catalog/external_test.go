@@ -285,7 +285,13 @@ func TestWhatASourceGivesNoIDIsNotLost(t *testing.T) {
 		t.Errorf("Discover = %v", err)
 	}
 	var got []sdk.Event
-	if err := s.Fetch(t.Context(), sdk.Split{ID: "nameless"}, func(e []sdk.Event) error { got = append(got, e...); return nil }); err != nil {
+	if err := s.Fetch(t.Context(), sdk.Split{ID: "nameless"}, func(page []sdk.Event) error {
+		for _, e := range page {
+			e.Raw = bytes.Clone(e.Raw)
+			got = append(got, e)
+		}
+		return nil
+	}); err != nil {
 		t.Fatal(err)
 	}
 	if len(got) != 3 || got[0].Reject != "" || got[2].Reject != "odd" || got[1].ID == got[2].ID || !strings.HasPrefix(got[1].ID, "sha256:") ||

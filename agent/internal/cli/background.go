@@ -25,7 +25,7 @@ const timerSlack = 1_000_000
 //
 // A thread can say this for itself and for what it starts (PR_SET_TIMERSLACK(2const)), but
 // those of the runtime are there before main. So the program starts again, as the same
-// process: from its first thread, where [Program.Run] has kept it so far, as a signal for its
+// process: from its first thread, where the init of package main keeps it, as a signal for its
 // parent's death is that thread's.
 func stayInBackground() {
 	defer runtime.UnlockOSThread()

@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -60,8 +59,6 @@ func commands() []command {
 // Run runs the command that args name (without the program's own name) and returns
 // the exit code.
 func (p *Program) Run(args []string) int {
-	runtime.LockOSThread() // for stayInBackground
-	defer runtime.UnlockOSThread()
 	if err := catalog.Seal(); err != nil {
 		p.failf("warning: the agent's memory is open to other processes of its user: %v", err)
 	}

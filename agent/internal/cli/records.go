@@ -32,7 +32,10 @@ func (p *Program) eventsOf(text []byte) ([]sdk.Event, error) {
 	}
 	var events []sdk.Event
 	invalid, err := p.readFiles([]string{file}, func(page []sdk.Event) error {
-		events = append(events, page...)
+		for _, e := range page {
+			e.Raw = bytes.Clone(e.Raw) // the page is the source's again
+			events = append(events, e)
+		}
 		return nil
 	})
 	if err == nil && len(invalid) > 0 {

@@ -1,6 +1,7 @@
 package pipeline_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -119,14 +120,29 @@ func (s *fakeSource) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk
 		if s.whole {
 			continue
 		}
-		if err := emit([]sdk.Event{e}); err != nil {
+		if err := emitted(emit, e); err != nil {
 			return err
 		}
 	}
 	if s.whole {
-		return emit(events)
+		return emitted(emit, events...)
 	}
 	return nil
+}
+
+// emitted emits a page, and spoils it when it is the source's again.
+func emitted(emit func([]sdk.Event) error, events ...sdk.Event) error {
+	page := slices.Clone(events)
+	for i := range page {
+		page[i].Raw = bytes.Clone(page[i].Raw)
+	}
+	err := emit(page)
+	for i := range page {
+		for j := range page[i].Raw {
+			page[i].Raw[j] = '?'
+		}
+	}
+	return err
 }
 
 func (s *fakeSource) Watch(ctx context.Context, found func([]sdk.Split) error) error {
@@ -176,6 +192,7 @@ type fakeSink struct {
 	lost       func(n int) error
 	done       func(n int) error
 	reject     func(sdk.Event) string
+	raw        func(id string) string // what an event's record has to be
 	writers    int
 	writes     int
 	asked      int
@@ -220,6 +237,9 @@ func (s *fakeSink) store(b sdk.Batch) sdk.Result {
 	for _, span := range b.Spans {
 		for range span.Len {
 			e := b.Events[i]
+			if bytes.ContainsRune(e.Raw, '?') || s.raw != nil && s.raw(e.ID) != string(e.Raw) {
+				s.problems = append(s.problems, fmt.Sprintf("the record of %s reads %.100q", e.ID, e.Raw))
+			}
 			switch reason := s.rejects(e); {
 			case reason != "":
 				res.Rejected = append(res.Rejected, sdk.Reject{Index: i, Reason: reason})
@@ -242,6 +262,8 @@ func (s *fakeSink) store(b sdk.Batch) sdk.Result {
 		name := q.EventID
 		if name == "" {
 			name = q.Split
+		} else if bytes.ContainsRune(q.Raw, '?') || s.raw != nil && s.raw(q.EventID) != string(q.Raw) {
+			s.problems = append(s.problems, fmt.Sprintf("the record of %s in quarantine reads %.100q", q.EventID, q.Raw))
 		}
 		s.quarantine[name] = q.Reason
 		at(q.Split).quarantined++

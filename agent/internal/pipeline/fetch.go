@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,8 +98,9 @@ type reading struct {
 	attempt     *attempt
 	events      []sdk.Event
 	quarantine  []sdk.Quarantined
-	bytes       int64 // held in events and quarantine
-	reserved    int64 // taken from the budget for them
+	slabs       []*slab // have the records of events and quarantine
+	bytes       int64   // held in events and quarantine
+	reserved    int64   // taken from the budget for them
 	unevaluable int64
 	rejected    int64  // records that are no events
 	rejection   string // why the first of them is none
@@ -132,28 +132,19 @@ func (r *reading) reserve(ctx context.Context) error {
 	return nil
 }
 
-// take filters a page of events and keeps the rest.
+// take filters a page of events and keeps the rest. The page is the source's, so that what is
+// kept of its records is copied.
 func (r *reading) take(ctx context.Context, page []sdk.Event) error {
 	r.attempt.read += int64(len(page))
 	r.kept = r.kept[:0]
-	arrived, stay := 0, 0
 	for i := range page {
-		arrived += len(page[i].Raw)
 		if r.keeps(&page[i]) {
-			stay += len(page[i].Raw)
 			r.kept = append(r.kept, i)
 		}
 	}
 	r.attempt.filtered += int64(len(page) - len(r.kept))
-	// The records of a page lie in one piece of memory, which the last of them holds.
-	// Where the filter leaves little, that is moved out, or the budget would not hold.
-	move := stay < arrived/2
-	for _, i := range r.kept {
-		e := page[i]
-		if move {
-			e.Raw = bytes.Clone(e.Raw)
-		}
-		if err := r.add(ctx, e); err != nil {
+	for k := range r.kept {
+		if err := r.add(ctx, page, r.kept[k:]); err != nil {
 			return err
 		}
 	}
@@ -173,14 +164,12 @@ func (r *reading) keeps(e *sdk.Event) bool {
 	return v.Keep
 }
 
-// add keeps one event, handing over a piece when one is full.
-func (r *reading) add(ctx context.Context, e sdk.Event) error {
-	size := int64(len(e.Raw)) + eventOverhead
-	if e.Reject != "" { // each entry of the quarantine names its split
-		size += int64(len(r.attempt.split.ID) + len(e.Reject))
-	}
-	full := len(r.events)+len(r.quarantine) >= r.p.Batch.MaxEvents || r.bytes+size > r.p.Batch.MaxBytes
-	if full && r.bytes > 0 {
+// add keeps the first of the events of page that kept names, handing over a piece when one is
+// full.
+func (r *reading) add(ctx context.Context, page []sdk.Event, kept []int) error {
+	e := page[kept[0]]
+	size := r.size(&e)
+	if r.held() > 0 && r.fills(r.held(), r.bytes+size) {
 		if err := r.handOver(ctx, false); err != nil {
 			return err
 		}
@@ -192,6 +181,10 @@ func (r *reading) add(ctx context.Context, e sdk.Event) error {
 		r.p.memory.adjust(r.bytes - r.reserved)
 		r.reserved = r.bytes
 	}
+	if n := len(r.slabs); n == 0 || !r.slabs[n-1].has(len(e.Raw)) {
+		r.slabs = append(r.slabs, r.p.slabs.take(r.room(page, kept)))
+	}
+	e.Raw = r.slabs[len(r.slabs)-1].copy(e.Raw)
 	if e.Reject == "" {
 		r.events = append(r.events, e)
 		return nil
@@ -206,6 +199,39 @@ func (r *reading) add(ctx context.Context, e sdk.Event) error {
 	return nil
 }
 
+// size is what an event counts for the budget.
+func (r *reading) size(e *sdk.Event) int64 {
+	n := int64(len(e.Raw)) + eventOverhead
+	if e.Reject != "" { // each entry of the quarantine names its split
+		n += int64(len(r.attempt.split.ID) + len(e.Reject))
+	}
+	return n
+}
+
+func (r *reading) held() int { return len(r.events) + len(r.quarantine) }
+
+// fills reports whether another event is too many for a piece that holds so many and would
+// have so many bytes with it.
+func (r *reading) fills(events int, bytes int64) bool {
+	return events >= r.p.Batch.MaxEvents || bytes > r.p.Batch.MaxBytes
+}
+
+// room is how many bytes the records have of the events that kept names, as far as they will be
+// in the present piece, of which the first is.
+func (r *reading) room(page []sdk.Event, kept []int) int {
+	n, bytes := 0, r.bytes
+	for k, i := range kept {
+		e := &page[i]
+		if k > 0 {
+			if bytes += r.size(e); r.fills(r.held()+k, bytes) {
+				break
+			}
+		}
+		n += len(e.Raw)
+	}
+	return n
+}
+
 // conclude ends an attempt on an error that is final for the split. What was gathered
 // is dropped: nothing counts of a split that cannot be read to its end, except what
 // pieces before carried already. An invalid split is quarantined as a whole and counts
@@ -214,7 +240,7 @@ func (r *reading) conclude(err error) {
 	a := r.attempt
 	a.reason = err.Error()
 	a.read -= int64(len(r.events) + len(r.quarantine))
-	r.events, r.quarantine, r.bytes = nil, nil, 0
+	r.events, r.quarantine, r.slabs, r.bytes = nil, nil, nil, 0
 	if sdk.IsGone(err) {
 		a.status = sdk.StatusGone
 		r.p.Log.Error("split is gone, and is read if it is listed again", "source", a.source.Type, "split", a.split.ID, "err", err)
@@ -232,9 +258,9 @@ func (r *reading) handOver(ctx context.Context, last bool) error {
 	lanes := r.attempt.lanes
 	pc := piece{
 		events: r.events, quarantine: r.quarantine, bytes: r.bytes, last: last,
-		lease: &lease{memory: r.p.memory, bytes: r.bytes, lanes: len(lanes)},
+		lease: &lease{memory: r.p.memory, bytes: r.bytes, pool: &r.p.slabs, slabs: r.slabs, lanes: len(lanes)},
 	}
-	r.events, r.quarantine, r.bytes, r.reserved = nil, nil, 0, 0
+	r.events, r.quarantine, r.slabs, r.bytes, r.reserved = nil, nil, nil, 0, 0
 	for i, l := range lanes {
 		pc.share = r.attempt.shares[i]
 		if err := l.take(ctx, pc); err != nil {
@@ -247,5 +273,5 @@ func (r *reading) handOver(ctx context.Context, last bool) error {
 // discard gives back the memory of a reading that failed.
 func (r *reading) discard() {
 	r.p.memory.adjust(-r.reserved)
-	r.events, r.quarantine, r.bytes, r.reserved = nil, nil, 0, 0
+	r.events, r.quarantine, r.slabs, r.bytes, r.reserved = nil, nil, nil, 0, 0
 }

@@ -95,8 +95,9 @@ func (l *lane) run(intake, ctx context.Context, fail func(error)) {
 			for b := range l.work {
 				if err := l.write(ctx, b); err != nil {
 					fail(err)
+				} else {
+					l.recycle(b)
 				}
-				l.recycle(b)
 				l.writing.Done()
 			}
 		})

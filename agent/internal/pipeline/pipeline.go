@@ -28,7 +28,7 @@ type Config struct {
 	Sinks   []Sink         // at least one
 	Batch   Batch
 	// Memory bounds the bytes of events between sources and sinks. It may be
-	// exceeded by what the fetches in flight underestimate.
+	// exceeded by what the fetches in flight underestimate, and by a page of each.
 	Memory int64
 	// Range limits what is read to the splits that lie in it, whole ones.
 	Range sdk.TimeRange
@@ -77,6 +77,7 @@ type Pipeline struct {
 	filterID string // the fingerprint that ledger entries carry
 	lanes    []*lane
 	memory   *budget
+	slabs    slabs
 	drain    chan struct{}
 	drained  sync.Once
 	finish   chan struct{}

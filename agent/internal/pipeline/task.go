@@ -74,10 +74,12 @@ type piece struct {
 }
 
 // A lease is the part of the memory budget that a piece holds until it is durable in
-// every lane.
+// every lane, and the memory itself that its records lie in.
 type lease struct {
 	memory *budget
 	bytes  int64
+	pool   *slabs
+	slabs  []*slab
 
 	mu    sync.Mutex
 	lanes int
@@ -86,7 +88,12 @@ type lease struct {
 func (l *lease) release() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.lanes--; l.lanes == 0 {
-		l.memory.adjust(-l.bytes)
+	if l.lanes--; l.lanes > 0 {
+		return
 	}
+	for _, b := range l.slabs {
+		l.pool.give(b)
+	}
+	l.slabs = nil
+	l.memory.adjust(-l.bytes)
 }

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"bytes"
 	"fmt"
 	"sync"
 
@@ -30,7 +29,10 @@ const (
 )
 
 // A fetchResponse is pb.FetchResponse on the wire.
-type fetchResponse struct{ events []sdk.Event }
+type fetchResponse struct {
+	events []sdk.Event
+	text   *[]byte // of messages, in which the events' Raw lies in a response that was read
+}
 
 // A writeRequest is pb.WriteRequest on the wire.
 type writeRequest struct {
@@ -59,6 +61,13 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return c.CodecV2.Marshal(v)
 }
 
+// inOne is the message in one piece of memory from the pool.
+func inOne(data mem.BufferSlice) *[]byte {
+	b := messages.Get(data.Len())
+	data.CopyTo(*b)
+	return b
+}
+
 func pooled(size int, marshal func([]byte) ([]byte, error)) (mem.BufferSlice, error) {
 	b := messages.Get(size)
 	out, err := marshal((*b)[:0])
@@ -75,111 +84,103 @@ func pooled(size int, marshal func([]byte) ([]byte, error)) (mem.BufferSlice, er
 
 // messages is the pool of messages with events. gRPC's own clears what it hands out,
 // which for messages that are written from end to end is a tenth of a source's time.
-// A sync.Pool would lose them at each collection, which is when they are worth most.
-var messages = newMessagePool()
+var messages = new(messagePool)
 
-// A messagePool hands out first what came back last: of that memory the most is still in the
-// processor's cache.
+// A messagePool has messages that are used again, which hold anything. The zero value is ready.
 type messagePool struct {
-	mu      sync.Mutex
-	classes [3]messageClass
+	rests, pages messageList
+	// The collector takes what a process does not need for a while: a few batches, or pages of
+	// large records, would be most of what it may have.
+	batches sync.Pool
 }
 
-// A messageClass is messages of about the same size, so that a small one does not take the
-// memory of a large one.
-type messageClass struct {
-	room int // bytes of the largest
-	step int // bytes by which they grow
-	most int // that are kept
-	free []*[]byte
-}
+// The most that a message of each kind has: a page of a source unless a record is huge, the rest
+// of a file behind its last whole page, and a batch by default and a little more. The memory of
+// larger ones is not kept.
+const (
+	largestRest  = 64 << 10
+	largestPage  = 320 << 10
+	largestBatch = smallRequest + largestPage
+)
 
-// largestPage is what a page of a source has at most, unless a record is huge.
-const largestPage = 320 << 10
+// batchStep is by how much the memory for batches grows, so that it fits the next one as well.
+const batchStep = 512 << 10
 
-// newMessagePool has classes for the rests of files, pages, and batches. Of the last it keeps
-// as many as are written at a time: more of them, or pages of large records, would be most of
-// what a process may have.
-func newMessagePool() *messagePool {
-	return &messagePool{classes: [...]messageClass{
-		{room: 64 << 10, step: 64 << 10, most: 16},
-		{room: largestPage, step: largestPage, most: 16},
-		{room: smallRequest + largestPage, step: 512 << 10, most: 5},
-	}}
-}
-
-// class is the one for messages of that size, or nil for a huge event's: its memory is not kept.
-func (p *messagePool) class(size int) *messageClass {
-	for i := range p.classes {
-		if c := &p.classes[i]; size <= c.room {
-			return c
-		}
-	}
-	return nil
-}
-
-// Get returns a message of that size, which holds anything.
+// Get returns a message of that size.
 func (p *messagePool) Get(size int) *[]byte {
-	c := p.class(size)
-	if c == nil {
-		b := make([]byte, size)
-		return &b
+	var b *[]byte
+	room := size
+	switch {
+	case size <= largestRest:
+		b, room = p.rests.last(), largestRest
+	case size <= largestPage:
+		b, room = p.pages.last(), largestPage
+	case size <= largestBatch:
+		b, _ = p.batches.Get().(*[]byte)
+		room = min((size+batchStep-1)/batchStep*batchStep, largestBatch)
 	}
-	if b := p.last(c); b != nil && cap(*b) >= size {
-		*b = (*b)[:size]
-		return b
+	if b == nil || cap(*b) < size {
+		fresh := make([]byte, size, room)
+		return &fresh
 	}
-	b := make([]byte, size, min((size+c.step-1)/c.step*c.step, c.room))
-	return &b
-}
-
-func (p *messagePool) last(c *messageClass) *[]byte {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	n := len(c.free) - 1
-	if n < 0 {
-		return nil
-	}
-	b := c.free[n]
-	c.free[n], c.free = nil, c.free[:n]
+	*b = (*b)[:size]
 	return b
 }
 
 // Put takes back what Get returned.
 func (p *messagePool) Put(b *[]byte) {
-	c := p.class(cap(*b))
-	if c == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(c.free) < c.most {
-		c.free = append(c.free, b)
+	switch room := cap(*b); {
+	case room <= largestRest:
+		p.rests.keep(b)
+	case room <= largestPage:
+		p.pages.keep(b)
+	case room <= largestBatch:
+		p.batches.Put(b)
 	}
 }
 
-// joined is the message in one piece. Materialize of package mem would clear the memory
-// before it is written, which bytes.Join does not.
-func joined(data mem.BufferSlice) []byte {
-	pieces := make([][]byte, len(data))
-	for i, b := range data {
-		pieces[i] = b.ReadOnlyData()
-	}
-	return bytes.Join(pieces, nil)
+// A messageList hands out first what came back last: of that memory the most is still in the
+// processor's cache. A sync.Pool would lose them at each collection, of which a source has many.
+type messageList struct {
+	mu   sync.Mutex
+	free []*[]byte
 }
 
-// Unmarshal keeps one copy of the message, in which the events' Raw lies. That of a page is
-// the agent's for good, that of a batch has to go back to the pool.
+// mostMessages is how many of a kind are kept: one for each split that is read at a time.
+const mostMessages = 16
+
+func (l *messageList) last() *[]byte {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(l.free) - 1
+	if n < 0 {
+		return nil
+	}
+	b := l.free[n]
+	l.free[n], l.free = nil, l.free[:n]
+	return b
+}
+
+func (l *messageList) keep(b *[]byte) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.free) < mostMessages {
+		l.free = append(l.free, b)
+	}
+}
+
+// Unmarshal makes one copy of a message with events, in which their Raw lies. Whoever has read them
+// gives the copy, text, back to the pool, or leaves it to the collector.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch m := v.(type) {
 	case *fetchResponse:
-		events, _, err := readEvents(joined(data), fetchResponseEvents)
+		m.text = inOne(data)
+		events, _, err := readEvents(m.events[:0], *m.text, fetchResponseEvents)
 		m.events = events
 		return err
 	case *writeRequest:
-		m.text = messages.Get(data.Len())
-		data.CopyTo(*m.text)
-		events, other, err := readEvents(*m.text, writeRequestEvents)
+		m.text = inOne(data)
+		events, other, err := readEvents(nil, *m.text, writeRequestEvents)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,7 +101,7 @@ func TestPagesAreWhatTheGeneratedCodeWritesAndReads(t *testing.T) {
 		message.Events = append(message.Events, generated(e))
 	}
 	got := new(pb.FetchResponse)
-	if err := proto.Unmarshal(marshal(t, &fetchResponse{events}), got); err != nil {
+	if err := proto.Unmarshal(marshal(t, &fetchResponse{events: events}), got); err != nil {
 		t.Fatal(err)
 	}
 	if !proto.Equal(message, got) {
@@ -142,7 +143,7 @@ func TestUnknownAndRepeatedFieldsAreReadLikeAnyProtobuf(t *testing.T) {
 }
 
 func TestTextThatIsNotUTF8DoesNotTravel(t *testing.T) {
-	if _, err := newCodec().Marshal(&fetchResponse{[]sdk.Event{{Principal: "\xff"}}}); err == nil {
+	if _, err := newCodec().Marshal(&fetchResponse{events: []sdk.Event{{Principal: "\xff"}}}); err == nil {
 		t.Error("written without an error")
 	}
 	event := appendText(nil, eventPrincipal, "\xff")
@@ -154,8 +155,8 @@ func TestTextThatIsNotUTF8DoesNotTravel(t *testing.T) {
 
 // An event that is kept must not keep the message it came in.
 func TestTextsDoNotLieInTheMessage(t *testing.T) {
-	data := marshal(t, &fetchResponse{[]sdk.Event{{ID: "id", Name: strings.Repeat("n", 300), Region: "region"}}})
-	events, _, err := readEvents(data, fetchResponseEvents)
+	data := marshal(t, &fetchResponse{events: []sdk.Event{{ID: "id", Name: strings.Repeat("n", 300), Region: "region"}}})
+	events, _, err := readEvents(nil, data, fetchResponseEvents)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,37 +200,33 @@ func FuzzReadBatch(f *testing.F) {
 	})
 }
 
-// Objects with large records, read all at once, must not fill a plugin's memory for good.
-func TestThePoolKeepsPagesAndFewLargeMessages(t *testing.T) {
-	kept := func(size int) int {
-		p := newMessagePool()
-		for range 100 {
-			b := make([]byte, size)
-			p.Put(&b)
+// However many splits were read at once, only a few messages are kept, and no large ones that
+// the collector cannot have.
+func TestThePoolKeepsAFewMessages(t *testing.T) {
+	var p messagePool
+	for _, size := range []int{1, largestRest, largestRest + 1, largestPage, largestPage + 1, largestBatch, largestBatch + 1} {
+		var all []*[]byte
+		for range 3 * mostMessages {
+			all = append(all, p.Get(size))
 		}
-		n := 0
-		for _, c := range p.classes {
-			n += len(c.free)
+		for _, b := range all {
+			p.Put(b)
 		}
-		return n
 	}
-	for size, want := range map[int]int{
-		1:                              16,
-		largestPage:                    16,
-		largestPage + 1:                5,
-		smallRequest:                   5,
-		smallRequest + largestPage + 1: 0,
-	} {
-		if got := kept(size); got != want {
-			t.Errorf("%d messages of %d bytes are kept, want %d", got, size, want)
+	if rests, pages := len(p.rests.free), len(p.pages.free); rests != mostMessages || pages != mostMessages {
+		t.Errorf("%d rests and %d pages are kept, want %d of each", rests, pages, mostMessages)
+	}
+	for _, b := range slices.Concat(p.rests.free, p.pages.free) {
+		if cap(*b) > largestPage {
+			t.Errorf("a message of %d bytes is kept for good", cap(*b))
 		}
 	}
 }
 
-// Sizes that take turns in a class do not get each other's room.
+// Sizes that take turns do not get each other's room.
 func TestAMessageOfThePoolHasItsSize(t *testing.T) {
-	p := newMessagePool()
-	for _, size := range []int{0, 1, 64 << 10, 64<<10 + 1, largestPage, largestPage + 1, 3 << 20, largestPage + 1, 4 << 20, smallRequest + largestPage, 10 << 20, 1} {
+	var p messagePool
+	for _, size := range []int{0, 1, largestRest, largestRest + 1, largestPage, largestPage + 1, 3 << 20, largestPage + 1, 4 << 20, largestBatch, 10 << 20, 1} {
 		b := p.Get(size)
 		if len(*b) != size {
 			t.Errorf("a message of %d bytes, want %d", len(*b), size)

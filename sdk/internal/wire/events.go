@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 	"unicode/utf8"
 
@@ -103,9 +104,9 @@ func appendEvents(b []byte, field protowire.Number, events []sdk.Event) ([]byte,
 	return b, nil
 }
 
-// readEvents reads a message with a repeated field of messages Event. The events' Raw
-// lies in data. rest is a message of the other fields.
-func readEvents(data []byte, field protowire.Number) (events []sdk.Event, rest []byte, err error) {
+// readEvents appends the events of a message with a repeated field of messages Event. Their
+// Raw lies in data. rest is a message of the other fields.
+func readEvents(events []sdk.Event, data []byte, field protowire.Number) (_ []sdk.Event, rest []byte, err error) {
 	n := 0
 	for b := data; len(b) > 0; {
 		at, _, length := protowire.ConsumeField(b)
@@ -117,7 +118,7 @@ func readEvents(data []byte, field protowire.Number) (events []sdk.Event, rest [
 		}
 		b = b[length:]
 	}
-	events = make([]sdk.Event, 0, n)
+	events = slices.Grow(events, n)
 	seen := textPool.Get().(*texts)
 	defer textPool.Put(seen)
 	for len(data) > 0 {

@@ -88,17 +88,19 @@ func NewSource(conn grpc.ClientConnInterface) *Source {
 func (s *Source) Discover(ctx context.Context, r sdk.TimeRange, found func([]sdk.Split) error) error {
 	return receive(ctx, func(ctx context.Context) (grpc.ClientStream, error) {
 		return s.client.Discover(ctx, &pb.DiscoverRequest{Since: micros(r.Since), Until: micros(r.Until)})
-	}, func(m *pb.DiscoverResponse) error {
+	}, fresh, func(m *pb.DiscoverResponse) error {
 		return found(splitsFromWire(m.GetSplits()))
 	})
 }
 
-// Fetch calls emit with each page that the plugin sends. Other than those of the plugin's
-// own Fetch, emit may keep the page: each has memory of its own.
+// Fetch calls emit with each page that the plugin sends. As with the plugin's own Fetch, emit
+// may not keep the page, nor the bytes in it.
 func (s *Source) Fetch(ctx context.Context, split sdk.Split, emit func([]sdk.Event) error) error {
+	var page fetchResponse
 	return receive(ctx, func(ctx context.Context) (grpc.ClientStream, error) {
 		return s.client.Fetch(ctx, &pb.FetchRequest{Split: splitToWire(split)})
-	}, func(m *fetchResponse) error {
+	}, func() *fetchResponse { return &page }, func(m *fetchResponse) error {
+		defer messages.Put(m.text)
 		return emit(m.events)
 	})
 }
@@ -121,14 +123,17 @@ func (s *Source) Settle(ctx context.Context, settled []sdk.Settled) error {
 func (s *Source) Watch(ctx context.Context, found func([]sdk.Split) error) error {
 	return receive(ctx, func(ctx context.Context) (grpc.ClientStream, error) {
 		return s.client.Watch(ctx, &pb.WatchRequest{})
-	}, func(m *pb.WatchResponse) error {
+	}, fresh, func(m *pb.WatchResponse) error {
 		return found(splitsFromWire(m.GetSplits()))
 	})
 }
 
-// receive reads a stream to its end. Only a stream that ended with the status OK
-// was complete; an error of each ends the call and is returned as it is.
-func receive[M any](ctx context.Context, open func(context.Context) (grpc.ClientStream, error), each func(*M) error) error {
+// fresh is for messages that may be kept.
+func fresh[M any]() *M { return new(M) }
+
+// receive reads a stream to its end, each message into what next returns. Only a stream that
+// ended with the status OK was complete; an error of each ends the call and is returned as it is.
+func receive[M any](ctx context.Context, open func(context.Context) (grpc.ClientStream, error), next func() *M, each func(*M) error) error {
 	streamCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := open(streamCtx)
@@ -136,7 +141,7 @@ func receive[M any](ctx context.Context, open func(context.Context) (grpc.Client
 		return fromStatus(ctx, err)
 	}
 	for {
-		m := new(M)
+		m := next()
 		err := stream.RecvMsg(m)
 		if errors.Is(err, io.EOF) {
 			return nil

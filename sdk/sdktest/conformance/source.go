@@ -47,7 +47,10 @@ func (p *process) sample() ([]sdk.Split, error) {
 func (p *process) fetch(s sdk.Split) ([]sdk.Event, error) {
 	var events []sdk.Event
 	err := p.Source().Fetch(p.trial.ctx, s, func(page []sdk.Event) error {
-		events = append(events, page...)
+		for _, e := range page {
+			e.Raw = bytes.Clone(e.Raw) // the page is used again
+			events = append(events, e)
+		}
 		return nil
 	})
 	if err != nil {
