@@ -78,7 +78,7 @@ bench: build ## Measure each stage, then the whole beside PostgreSQL itself; com
 
 bench-e2e: build ## Measure the whole alone (BENCH="-events 50000 -rounds 1 -objects 5000" for a short form)
 	@agent/tools/postgres.sh
-	CGO_ENABLED=0 go build -trimpath -o bin/bench ./agent/bench
+	CGO_ENABLED=0 go build -trimpath -ldflags=-s -o bin/bench ./agent/bench
 	bin/bench $(BENCH)
 
 install: build ## Install the agent and an example configuration below $(DESTDIR)$(PREFIX)
