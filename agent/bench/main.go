@@ -67,7 +67,7 @@ func parseFlags() options {
 	var only string
 	flag.StringVar(&o.agent, "agent", "bin/agent", "the agent's program")
 	flag.StringVar(&o.other, "other", "", "another version's program, measured in turn with the agent")
-	flag.StringVar(&only, "only", "", "run some parts alone: "+strings.Join(parts, ", ")+", comma-separated")
+	flag.StringVar(&only, "only", "", "run some parts alone: "+strings.Join(parts, ", ")+", comma-separated; "+strings.Join(byName, ", ")+" run only if named")
 	flag.IntVar(&o.events, "events", 500_000, "generated events in the bucket, 1.5 KB each, 200 an object")
 	flag.IntVar(&o.rounds, "rounds", 5, "times everything is measured; the table has the medians")
 	flag.IntVar(&o.inserts, "inserts", 2_000, "events of the sample for single-row INSERTs")
@@ -97,13 +97,29 @@ func (o options) runs(part string) bool {
 	return len(o.only) == 0 && !slices.Contains(byName, part) || slices.Contains(o.only, part)
 }
 
+// check reports the first flag that cannot be right.
+func (o options) check() error {
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q; bench -h shows the flags", flag.Arg(0))
+	}
+	for name, n := range map[string]int{"events": o.events, "rounds": o.rounds, "inserts": o.inserts, "objects": o.objects} {
+		if n < 1 {
+			return fmt.Errorf("-%s is at least 1, not %d", name, n)
+		}
+	}
+	return nil
+}
+
 func run(ctx context.Context, o options) (err error) {
+	if err := o.check(); err != nil {
+		return err
+	}
 	for _, part := range o.only {
 		if !slices.Contains(parts, part) {
 			return fmt.Errorf("-only: there is no part %q; the parts are %s", part, strings.Join(parts, ", "))
 		}
 	}
-	for _, program := range []*string{&o.agent, &o.other} {
+	for name, program := range map[string]*string{"agent": &o.agent, "other": &o.other} {
 		if *program == "" {
 			continue
 		}
@@ -111,7 +127,7 @@ func run(ctx context.Context, o options) (err error) {
 			return err
 		}
 		if _, err := os.Stat(*program); err != nil {
-			return fmt.Errorf("no agent program: %w; make build makes it", err)
+			return fmt.Errorf("-%s: %w; make build makes bin/agent", name, err)
 		}
 	}
 	b, err := newBench(ctx, o)

@@ -70,6 +70,7 @@ func TestWhere(t *testing.T) {
 		{"of equal objects the last counts", `has(event.userIdentity.type)`, `{"userIdentity":{"type":"a"},"userIdentity":{"arn":"b"}}`, dropped},
 		{"space between tokens", `event.errorCode == "x" && event.userIdentity.a == 1`, " { \"errorCode\" : \"x\" ,\n\"userIdentity\" : { \"a\" : 1 } } ", kept},
 		{"text that is not UTF-8", `event.errorMessage == "a\ufffdb"`, "{\"errorMessage\":\"a\xffb\"}", kept},
+		{"a name that is not UTF-8", `"a\ufffd" in event.requestParameters`, "{\"requestParameters\":{\"a\xff\":1}}", kept},
 		{"a lone surrogate", `event.errorMessage == "\ufffd"`, `{"errorMessage":"\ud83d"}`, kept},
 		{"a number out of range", `event.requestParameters.a > 1.0e300`, `{"requestParameters":{"a":1e400}}`, kept},
 		{"a list where an object is expected", `event.resources.ARN == "a"`, `{"resources":[{"ARN":"a"}]}`, unevaluable},

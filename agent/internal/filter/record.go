@@ -109,7 +109,7 @@ func decodeMembers(text []byte, i int, wanted *selection, values map[string]any)
 	for i = jsonscan.SkipSpace(text, i+1); text[i] != '}'; {
 		end := jsonscan.SkipString(text, i)
 		name := text[i+1 : end-1]
-		if bytes.IndexByte(name, '\\') >= 0 {
+		if bytes.IndexByte(name, '\\') >= 0 || !utf8.Valid(name) {
 			name = []byte(unquote(text[i:end]))
 		}
 		i = jsonscan.SkipSpace(text, end) + 1 // the colon
