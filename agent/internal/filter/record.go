@@ -110,7 +110,7 @@ func decodeMembers(text []byte, i int, wanted *selection, values map[string]any)
 		end := jsonscan.SkipString(text, i)
 		name := text[i+1 : end-1]
 		if bytes.IndexByte(name, '\\') >= 0 || !utf8.Valid(name) {
-			name = []byte(unquote(text[i:end]))
+			name = []byte(jsonscan.Unquote(text[i:end]))
 		}
 		i = jsonscan.SkipSpace(text, end) + 1 // the colon
 		i = jsonscan.SkipSpace(text, i)
@@ -151,7 +151,7 @@ func decodeValue(text []byte, i int, wanted *selection) (value any, end int) {
 		return decodeElements(text, i)
 	case '"':
 		end = jsonscan.SkipString(text, i)
-		return unquote(text[i:end]), end
+		return jsonscan.Unquote(text[i:end]), end
 	}
 	end, _ = jsonscan.SkipValue(text, i)
 	switch text[i] {
@@ -162,17 +162,6 @@ func decodeValue(text []byte, i int, wanted *selection) (value any, end int) {
 	default:
 		return number(string(text[i:end])), end
 	}
-}
-
-// unquote is what a JSON string stands for, with U+FFFD for what is not UTF-8 or half of a
-// surrogate pair.
-func unquote(quoted []byte) string {
-	inner := quoted[1 : len(quoted)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-		return string(inner)
-	}
-	text, _ := jsontext.AppendUnquote(nil, quoted) // its only error here is what it replaced
-	return string(text)
 }
 
 // number is an int64 where text is one exactly, else the nearest float64, which is

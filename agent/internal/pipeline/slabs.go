@@ -43,7 +43,7 @@ func (s *slabs) give(b *slab) {
 }
 
 // has reports whether so many bytes fit.
-func (b *slab) has(bytes int) bool { return b != nil && cap(b.used)-len(b.used) >= bytes }
+func (b *slab) has(bytes int) bool { return cap(b.used)-len(b.used) >= bytes }
 
 // copy copies bytes, for which there must be room.
 func (b *slab) copy(bytes []byte) []byte {

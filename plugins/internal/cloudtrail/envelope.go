@@ -1,12 +1,8 @@
 package cloudtrail
 
 import (
-	"bytes"
 	"strings"
 	"time"
-	"unicode/utf8"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/s-developer-team-inu/inu-logsmith/internal/jsonscan"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
@@ -158,7 +154,7 @@ func parseTime(v []byte) (time.Time, bool) {
 	if usual.UnmarshalText(v[1:len(v)-1]) == nil { // RFC 3339, without a string in between
 		return usual.UTC(), true
 	}
-	s := strings.TrimSpace(unquote(v))
+	s := strings.TrimSpace(jsonscan.Unquote(v))
 	for _, layout := range timeLayouts {
 		if layout == "2006-01-02 15:04:05 MST" && !strings.HasSuffix(s, " UTC") && !strings.HasSuffix(s, " GMT") {
 			continue // of other zones time.Parse knows the name, not the offset
@@ -168,15 +164,4 @@ func parseTime(v []byte) (time.Time, bool) {
 		}
 	}
 	return time.Time{}, false
-}
-
-// unquote is the value of a JSON string, with U+FFFD for what is not UTF-8 or half
-// of a surrogate pair.
-func unquote(v []byte) string {
-	inner := v[1 : len(v)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) {
-		return string(inner)
-	}
-	text, _ := jsontext.AppendUnquote(nil, v) // its only error here is what it replaced
-	return string(text)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/s-developer-team-inu/inu-logsmith/internal/jsonscan"
 )
 
 // eventID is the dedupe key from the record's own ID: eventID, else the eventId of
@@ -19,7 +21,7 @@ func eventID(values ...[]byte) string {
 		if len(v) <= 2 || v[0] != '"' {
 			continue
 		}
-		id := unquote(v)
+		id := jsonscan.Unquote(v)
 		guid, upper := isGUID(id)
 		switch {
 		case upper:
@@ -27,7 +29,7 @@ func eventID(values ...[]byte) string {
 		case guid, plainID(id):
 			return id
 		}
-		// The bytes as written, so that what unquote replaces keeps IDs apart.
+		// The bytes as written, so that what Unquote replaces keeps IDs apart.
 		sum := sha256.Sum256(v)
 		return "id-sha256:" + hex.EncodeToString(sum[:])
 	}

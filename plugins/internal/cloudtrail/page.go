@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/s-developer-team-inu/inu-logsmith/internal/jsonscan"
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
 
@@ -135,7 +136,7 @@ func (in *interner) text(v []byte) string {
 	if s, ok := in.seen[string(v)]; ok {
 		return s
 	}
-	s := unquote(v)
+	s := jsonscan.Unquote(v)
 	if len(in.seen) < internMax && len(v) < internMax {
 		if in.seen == nil {
 			in.seen = make(map[string]string)

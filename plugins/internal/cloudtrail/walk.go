@@ -21,7 +21,7 @@ func members(text []byte, f func(name, value []byte)) (depth int) {
 		end := jsonscan.SkipString(text, i)
 		name := text[i+1 : end-1]
 		if bytes.IndexByte(name, '\\') >= 0 {
-			name = []byte(unquote(text[i:end])) // \u0065ventID is eventID, to jsonb as well
+			name = []byte(jsonscan.Unquote(text[i:end])) // \u0065ventID is eventID, to jsonb as well
 		}
 		i = jsonscan.SkipSpace(text, end) + 1 // the colon
 		i = jsonscan.SkipSpace(text, i)
