@@ -3,7 +3,10 @@ package pipeline
 import (
 	"bytes"
 	"context"
+	"errors"
+	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/s-developer-team-inu/inu-logsmith/sdk"
 )
@@ -59,5 +62,37 @@ func TestRecordsLieInLittleMoreMemoryThanTheBudgetCounts(t *testing.T) {
 				t.Errorf("the budget counts %d bytes, the records lie in %d", counted, lent)
 			}
 		})
+	}
+}
+
+// refusing is a sink for which somebody has to act.
+type refusing struct{ sdk.Ledger }
+
+func (refusing) Write(context.Context, sdk.Batch) (sdk.Result, error) {
+	return sdk.Result{}, sdk.Denied(errors.New("no rights"))
+}
+
+// A ledger beside a sink knows a batch that is not recorded yet by its memory: a later one
+// in the same place would be taken for stored.
+func TestABatchThatWasNotWrittenKeepsItsMemory(t *testing.T) {
+	sink := Sink{Name: "sink", Plugin: refusing{}, Parallel: func(context.Context) (int, error) { return 1, nil }}
+	p := New(Config{
+		Once: true, Sinks: []Sink{sink}, Memory: 1 << 20, Log: slog.New(slog.DiscardHandler),
+		Batch: Batch{MaxEvents: 10, MaxBytes: 1 << 20, Linger: time.Millisecond},
+	})
+	l := newLane(p, sink)
+	p.lanes = []*lane{l}
+	a := newAttempt(&task{source: &Source{Type: "fake"}, lanes: p.lanes})
+	failed := make(chan error, 1)
+	go func() {
+		l.in <- piece{share: a.shares[0], events: []sdk.Event{{ID: "1"}}, bytes: 1, lease: &lease{memory: p.memory, lanes: 1, pool: &p.slabs}}
+		close(l.in)
+	}()
+	l.run(t.Context(), t.Context(), func(err error) { failed <- err })
+	if err := <-failed; !sdk.IsDenied(err) {
+		t.Errorf("the run fails with %v", err)
+	}
+	if n := len(l.spare); n != 0 {
+		t.Errorf("the memory of %d batches is used again", n)
 	}
 }
